@@ -1,0 +1,76 @@
+// swift-tools-version:6.2
+import PackageDescription
+
+let package = Package(
+    name: "ratchet",
+    products: [
+        .library(name: "Ratchet", targets: ["Ratchet"]),
+        .library(name: "RatchetBroker", targets: ["RatchetBroker"]),
+        .executable(name: "orders", targets: ["Orders"]),
+    ],
+    dependencies: [
+        // Logs, metrics and spans go wherever the application sends them: the server ecosystem's own interfaces.
+        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.5.0"),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.2.0"),
+        // A pipeline and a broker are services: started, supervised and shut down in order with the user's others.
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
+        // Queues that are taken from at the front.
+        .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
+        // SHA-256, where a hash must be strong: long idempotency keys, payloads that do not decode.
+        .package(url: "https://github.com/apple/swift-crypto", "3.8.0"..<"5.0.0"),
+        // The command lines of the examples.
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    ],
+    targets: [
+        .systemLibrary(name: "CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"]), .brew(["lmdb"])]),
+        .target(name: "LMDB", dependencies: ["CLMDB"]),
+        .target(
+            name: "Ratchet",
+            dependencies: [
+                "LMDB",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
+                .product(name: "Tracing", package: "swift-distributed-tracing"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "Crypto", package: "swift-crypto"),
+            ]
+        ),
+        .target(
+            name: "RatchetBroker",
+            dependencies: [
+                "LMDB", "Ratchet",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "DequeModule", package: "swift-collections"),
+            ]
+        ),
+        .executableTarget(
+            name: "Orders",
+            dependencies: [
+                "Ratchet", "RatchetBroker",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            path: "Examples/Orders"
+        ),
+        // Faults made to order: write and sync calls that fail, in the process under test.
+        .target(name: "CFaults", path: "Tests/CFaults"),
+        .testTarget(name: "LMDBTests", dependencies: ["LMDB", "CFaults"]),
+        .testTarget(name: "RatchetTests", dependencies: ["Ratchet", "LMDB", "CFaults"]),
+        .testTarget(name: "RatchetBrokerTests", dependencies: ["RatchetBroker", "Ratchet", "LMDB"]),
+        .testTarget(name: "EndToEndTests", dependencies: ["RatchetBroker", "Ratchet"]),
+    ],
+    swiftLanguageModes: [.v6]
+)
+
+for target in package.targets where target.type != .system && target.name != "CFaults" {
+    target.swiftSettings = [
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    ]
+}
