@@ -1,0 +1,29 @@
+/// A message on its way to a topic.
+public struct OutgoingMessage: Hashable, Sendable {
+    /// The topic to send to.
+    public var topic: String
+    /// The partition, or nil to choose it by the key (and in turn without one).
+    public var partition: Int?
+    /// The key that orders and places the message; nil for none. A key that is present has at least one byte.
+    public var key: [UInt8]?
+    /// The headers, in order.
+    public var headers: [Header]
+    /// The body, uninterpreted.
+    public var payload: [UInt8]
+
+    /// A message with a binary key.
+    public init(to topic: String, key: [UInt8]?, payload: [UInt8], headers: [Header] = [], partition: Int? = nil) {
+        self.topic = topic
+        self.partition = partition
+        self.key = key
+        self.headers = headers
+        self.payload = payload
+    }
+
+    /// A message whose key is text, stored as UTF-8.
+    public init(
+        to topic: String, key: String? = nil, payload: [UInt8], headers: [Header] = [], partition: Int? = nil
+    ) {
+        self.init(to: topic, key: key.map { Array($0.utf8) }, payload: payload, headers: headers, partition: partition)
+    }
+}

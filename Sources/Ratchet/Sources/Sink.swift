@@ -1,0 +1,21 @@
+/// Where a pipeline's outgoing messages go: a topic of the in-process broker, of Kafka, an exchange of RabbitMQ.
+public protocol Sink: Sendable {
+    /// Sends the messages in order and returns once each is confirmed or has failed: the failures, by index within the
+    /// batch, in rising order; an empty array when all are confirmed. Throws when nothing is known about any of them; the
+    /// caller then sends all again, under the same ids.
+    func send(_ batch: OutgoingBatch) async throws -> [SinkFailure]
+}
+
+/// One message of a batch that was not confirmed.
+public struct SinkFailure: Sendable {
+    /// The message's index within the batch.
+    public var index: Int
+    /// Why.
+    public var error: any Error
+
+    /// A failure of the message at `index`.
+    public init(index: Int, error: any Error) {
+        self.index = index
+        self.error = error
+    }
+}
