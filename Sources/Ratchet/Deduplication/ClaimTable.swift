@@ -1,0 +1,48 @@
+/// Which keys have a message running right now, and who waits for their outcome.
+///
+/// Pure. A claim is taken when a message starts and given back when its outcome is durable or it is let go; it lives in memory, because
+/// it belongs to one opening of the ledger: after a crash nobody runs. Keys are told apart by fingerprint alone; a collision makes a
+/// message wait for a stranger and then look again, never more.
+package struct ClaimTable: Sendable {
+    /// Someone who waits: a pipeline and its own number for the message.
+    package struct Waiter: Hashable, Sendable {
+        package var pipeline: Int
+        package var message: Int
+
+        package init(pipeline: Int, message: Int) {
+            self.pipeline = pipeline
+            self.message = message
+        }
+    }
+
+    private var claimed: Set<UInt64> = []
+    private var waiting: [UInt64: [Waiter]] = [:]
+
+    package init() {}
+
+    /// How many keys are claimed.
+    package var count: Int { claimed.count }
+
+    package func isClaimed(_ fingerprint: UInt64) -> Bool { claimed.contains(fingerprint) }
+
+    /// Takes the claim and returns true, or enters `waiter` to be told when it is given back.
+    package mutating func claim(_ fingerprint: UInt64, for waiter: Waiter) -> Bool {
+        if claimed.insert(fingerprint).inserted { return true }
+        waiting[fingerprint, default: []].append(waiter)
+        return false
+    }
+
+    /// Gives the claim back; returns who waited, in the order of arrival. Each of them looks again.
+    package mutating func release(_ fingerprint: UInt64) -> [Waiter] {
+        claimed.remove(fingerprint)
+        guard !waiting.isEmpty else { return [] }
+        return waiting.removeValue(forKey: fingerprint) ?? []
+    }
+
+    /// Takes a waiter off the list: its partition was revoked.
+    package mutating func forget(_ waiter: Waiter, at fingerprint: UInt64) {
+        guard var waiters = waiting[fingerprint] else { return }
+        waiters.removeAll { $0 == waiter }
+        waiting[fingerprint] = waiters.isEmpty ? nil : waiters
+    }
+}

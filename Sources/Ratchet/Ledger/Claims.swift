@@ -1,0 +1,60 @@
+import LMDB
+import Synchronization
+
+/// The claims of one opening of the ledger, shared by the group's pipelines in this process.
+package final class Claims: Sendable {
+    private struct State {
+        var table = ClaimTable()
+        var pipelines: [Int: @Sendable ([Int]) -> Void] = [:]
+        var nextPipeline = 1
+    }
+
+    private let state = Mutex(State())
+
+    init() {}
+
+    /// Registers a pipeline; `released` is called with the numbers of its messages that need not wait any longer.
+    package func register(_ released: @escaping @Sendable ([Int]) -> Void) -> Int {
+        state.withLock { state in
+            defer { state.nextPipeline += 1 }
+            state.pipelines[state.nextPipeline] = released
+            return state.nextPipeline
+        }
+    }
+
+    package func unregister(_ pipeline: Int) {
+        state.withLock { $0.pipelines[pipeline] = nil }
+    }
+
+    /// Takes the claim, or returns false and tells `waiter` later.
+    package func claim(_ fingerprint: UInt64, for waiter: ClaimTable.Waiter) -> Bool {
+        state.withLock { $0.table.claim(fingerprint, for: waiter) }
+    }
+
+    package func release(_ fingerprints: [UInt64]) {
+        guard !fingerprints.isEmpty else { return }
+        let calls = state.withLock { state in
+            var waiters: [ClaimTable.Waiter] = []
+            for fingerprint in fingerprints { waiters += state.table.release(fingerprint) }
+            return waiters.compactMap { waiter in state.pipelines[waiter.pipeline].map { ($0, waiter.message) } }
+        }
+        for (released, message) in calls { released([message]) }
+    }
+}
+
+extension Ledger {
+    /// Whether the key of a message that is about to start is known as done. The settlement looks again, and decides.
+    package func isKnownDuplicate(_ entry: SettlementEntry) throws -> Bool {
+        let candidates = journal.candidates(entry.fingerprint)
+        guard !candidates.isEmpty else { return false }
+        return try environment.read { transaction in
+            try entry.batch.withKey(at: Int(entry.index)) { key in
+                for sequence in candidates
+                where try journal.record(of: key, fingerprint: entry.fingerprint, at: sequence, in: transaction) != nil {
+                    return true
+                }
+                return false
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+import LMDB
+
+/// Opens a ledger's files, or makes them, and reads what its writer has to know.
+struct LedgerOpening {
+    let environment: Environment
+    let owner: OwnerFile
+    let store: LedgerStore
+
+    init(path: String, configuration: Ledger.Configuration) throws {
+        try Self.check(configuration)
+        owner = try OwnerFile(beside: path)
+        do {
+            environment = try Self.open(path, configuration)
+            store = try Self.load(environment, configuration)
+        } catch {
+            owner.release()
+            throw error
+        }
+    }
+
+    private static func check(_ configuration: Ledger.Configuration) throws(LedgerError) {
+        let window = configuration.window
+        guard window.time > .zero, window.count > 0, configuration.quota > 0, configuration.mapSize >= configuration.quota else {
+            throw LedgerError(
+                .invalidArgument,
+                "window of \(window.time) and \(window.count) keys, quota \(configuration.quota), map \(configuration.mapSize): all must be above zero, and the map not below the quota")
+        }
+    }
+
+    private static func open(_ path: String, _ configuration: Ledger.Configuration) throws -> Environment {
+        var settings = Environment.Configuration()
+        settings.mapSize = configuration.mapSize
+        settings.quota = configuration.quota
+        settings.maximumTables = configuration.maximumStateTables + 8
+        settings.durability = configuration.isDurable ? .synced : .unsynced
+        let random = configuration.random
+        do {
+            return try Environment.open(at: path, configuration: settings) { transaction in
+                let tables = try LedgerTables(in: transaction)
+                var version: [UInt8] = []
+                version.appendLittleEndian(LedgerTables.formatVersion)
+                let rows = [
+                    (LedgerMeta.kind, Array(LedgerTables.kind.utf8)), (LedgerMeta.version, version),
+                    (LedgerMeta.ledgerID, Self.bytes(random(), random())), (LedgerMeta.secret, Self.bytes(random(), random())),
+                ]
+                for (name, value) in rows { try LedgerMeta.put(value, as: name, in: tables.meta, of: transaction) }
+            }
+        } catch let error as LMDBError where error.code == .alreadyOpen {
+            throw LedgerError(.inUse, "\(path) is open in this process already; share the one `Ledger`")
+        } catch let error as LMDBError where error.code == .invalid {
+            throw LedgerError(.notALedger, "\(path): \(error.detail)")
+        }
+    }
+
+    private static func load(_ environment: Environment, _ configuration: Ledger.Configuration) throws -> LedgerStore {
+        let path = environment.path
+        do {
+            return try environment.write { transaction in
+                guard let meta = try transaction.table("meta") else {
+                    throw LedgerError(.notALedger, "\(path) is an LMDB environment of something else; choose another path")
+                }
+                try LedgerMeta.check(meta, of: transaction, path: path)
+                return try load(transaction, path, configuration)
+            }
+        } catch {
+            environment.close()
+            throw error
+        }
+    }
+
+    private static func load(
+        _ transaction: borrowing WriteTransaction, _ path: String, _ configuration: Ledger.Configuration
+    ) throws -> LedgerStore {
+        let tables = try LedgerTables(in: transaction)
+        func row(_ name: String, _ size: Int) throws -> [UInt8] {
+            guard let value = try LedgerMeta.get(name, in: tables.meta, of: transaction), value.count == size else {
+                throw LedgerError(.corrupted, "\(path) lacks its '\(name)'; restore the ledger from a copy")
+            }
+            return value
+        }
+        let secret = try row(LedgerMeta.secret, 16)
+        let fingerprint = Fingerprint(
+            secret: (Array(secret[..<8]).littleEndian(UInt64.self)!, Array(secret[8...]).littleEndian(UInt64.self)!),
+            bits: configuration.fingerprintBits)
+        let journal = Journal(table: tables.journal, fingerprint: fingerprint)
+        try journal.load(from: transaction)
+        let group = try LedgerMeta.get(LedgerMeta.group, in: tables.meta, of: transaction)
+        let totals = try LedgerMeta.get(LedgerMeta.totals, in: tables.meta, of: transaction)
+        return LedgerStore(
+            path: path,
+            identity: (try row(LedgerMeta.ledgerID, 16).hexadecimal, bytes(configuration.random()).hexadecimal),
+            group: group.map { String(decoding: $0, as: UTF8.self) }, tables: tables, journal: journal, time: configuration.time,
+            clock: try clock(transaction, tables, path, configuration), window: configuration.window,
+            totals: LedgerTotals(totals ?? []), nextOutbox: try next(tables.outbox, transaction),
+            nextDeadLetter: try next(tables.deadLetters, transaction))
+    }
+
+    private static func clock(
+        _ transaction: borrowing WriteTransaction, _ tables: LedgerTables, _ path: String, _ configuration: Ledger.Configuration
+    ) throws -> LedgerClock {
+        let stored = try LedgerMeta.get(LedgerMeta.clock, in: tables.meta, of: transaction)
+        let last: (ledger: Int64, wall: Int64)? = stored.flatMap { bytes in
+            guard bytes.count == 16, let ledger = Array(bytes[..<8]).littleEndian(Int64.self),
+                let wall = Array(bytes[8...]).littleEndian(Int64.self)
+            else { return nil }
+            return (ledger, wall)
+        }
+        let clock = LedgerClock(
+            last: last, wall: configuration.time.wall(), monotonic: configuration.time.monotonic() / 1_000_000,
+            longestDowntime: configuration.longestDowntime.milliseconds)
+        switch clock.downtime {
+        case .credited: break
+        case .capped(let excess):
+            configuration.logger.warning(
+                "ledger clock: more time has passed than the longest downtime; the excess is not credited",
+                metadata: ["ledger": "\(path)", "excess.ms": "\(excess)"])
+        case .wentBack(let back):
+            configuration.logger.warning(
+                "ledger clock: the wall clock went back; no time is credited", metadata: ["ledger": "\(path)", "back.ms": "\(back)"])
+        }
+        return clock
+    }
+
+    private static func next(_ table: Table, _ transaction: borrowing WriteTransaction) throws -> UInt64 {
+        try transaction.withCursor(in: table) { try $0.last().map { $0.integerKey + 1 } ?? 1 }
+    }
+
+    private static func bytes(_ words: UInt64...) -> [UInt8] {
+        words.reduce(into: []) { $0.appendLittleEndian($1) }
+    }
+}

@@ -1,0 +1,81 @@
+import LMDB
+
+/// The ledger's tables and the rows of `meta`, each named once.
+package struct LedgerTables: Sendable {
+    /// The format that this library writes and reads.
+    package static let formatVersion: UInt32 = 1
+    static let kind = "ratchet ledger"
+
+    let meta: Table
+    let journal: Table
+    let positions: Table
+    let outbox: Table
+    let deadLetters: Table
+
+    /// Opens the tables of an environment that is a ledger already.
+    init(in transaction: borrowing WriteTransaction) throws {
+        meta = try transaction.table("meta", create: true)
+        journal = try transaction.table("journal", keys: .integers, create: true)
+        positions = try transaction.table("positions", create: true)
+        outbox = try transaction.table("outbox", keys: .integers, create: true)
+        deadLetters = try transaction.table("deadletters", keys: .integers, create: true)
+    }
+
+    /// Finds the tables in a ledger that another process may have open.
+    init(in transaction: borrowing ReadTransaction, path: String) throws {
+        guard let meta = try transaction.table("meta"), let journal = try transaction.table("journal", keys: .integers),
+            let positions = try transaction.table("positions"), let outbox = try transaction.table("outbox", keys: .integers),
+            let deadLetters = try transaction.table("deadletters", keys: .integers)
+        else { throw LedgerError(.notALedger, "\(path) is an LMDB environment of something else; choose another path") }
+        self.meta = meta
+        self.journal = journal
+        self.positions = positions
+        self.outbox = outbox
+        self.deadLetters = deadLetters
+    }
+}
+
+/// The rows of `meta`.
+enum LedgerMeta {
+    static let kind = "kind"
+    static let version = "version"
+    static let ledgerID = "ledger"
+    static let secret = "secret"
+    static let group = "group"
+    static let clock = "clock"
+    static let totals = "totals"
+
+    static func get(_ name: String, in meta: Table, of transaction: borrowing some Transaction & ~Copyable) throws -> [UInt8]? {
+        var name = name
+        return try name.withUTF8 { try transaction.get(UnsafeRawBufferPointer($0), in: meta).map { Array($0) } }
+    }
+
+    static func put(_ value: [UInt8], as name: String, in meta: Table, of transaction: borrowing WriteTransaction) throws {
+        var name = name
+        try name.withUTF8 { name in
+            _ = try value.withUnsafeBytes { try transaction.put($0, for: UnsafeRawBufferPointer(name), in: meta) }
+        }
+    }
+
+    /// Checks that the environment at `path` is a ledger of a version that this library knows.
+    static func check(_ meta: Table, of transaction: borrowing some Transaction & ~Copyable, path: String) throws {
+        guard let kind = try get(kind, in: meta, of: transaction), kind == Array(LedgerTables.kind.utf8) else {
+            throw LedgerError(.notALedger, "\(path) is an LMDB environment of something else; choose another path")
+        }
+        let version = try get(version, in: meta, of: transaction)?.littleEndian(UInt32.self)
+        guard version == LedgerTables.formatVersion else {
+            let found = version.map(String.init) ?? "none"
+            throw LedgerError(
+                .unknownVersion,
+                "\(path) has format \(found), this library knows \(LedgerTables.formatVersion); use the library that wrote it")
+        }
+    }
+}
+
+extension [UInt8] {
+    /// The integer that these bytes are, nil unless they are as many.
+    func littleEndian<I: FixedWidthInteger>(_: I.Type) -> I? {
+        guard count == MemoryLayout<I>.size else { return nil }
+        return withUnsafeBytes { I(littleEndian: $0.loadUnaligned(as: I.self)) }
+    }
+}

@@ -1,0 +1,297 @@
+import LMDB
+
+/// What a pipeline brings to a settlement: its handler, and what to do when it throws.
+package protocol SettlementHandler {
+    /// Writes what the message leaves in the ledger.
+    func run(_ entry: SettlementEntry, in transaction: borrowing LedgerTransaction) throws
+    /// What to do about a handler's error.
+    func decide(_ error: any Error, for entry: SettlementEntry) -> RetryPolicy.Decision
+    /// The lane whose messages wait for this one.
+    func lane(of entry: SettlementEntry) -> UInt64
+    /// What a payload is told apart by, where the same key comes again; the first 32 bits of its digest by default.
+    var conflicts: PayloadConflict { get }
+    /// How long a handler may hold the writer, in nanoseconds, before it is named.
+    var slowAfter: Int64 { get }
+}
+
+/// What to do with a duplicate whose payload is not the first one's.
+public enum PayloadConflict: Hashable, Sendable {
+    /// Keep the first, count and warn. The default.
+    case keepFirst
+    /// Keep the first, and keep the later one as a dead letter.
+    case deadLetter
+    /// Do not look: the payload may differ, as where it holds a time of sending.
+    case ignore
+}
+
+/// What came of a settlement, for its pipeline.
+package struct SettlementReport {
+    package var outcomes: [SettlementOutcome] = []
+    /// Where each touched partition stands now.
+    package var watermarks: [(lease: PartitionLease, watermark: Int64)] = []
+    /// Entries whose payload was not the first one's.
+    package var conflicts: [Int] = []
+    /// Entries that held the writer for too long, with nanoseconds.
+    package var slow: [(entry: Int, nanoseconds: Int64)] = []
+    /// Keys that were forgotten before their time.
+    package var evicted = 0
+    package var published = 0
+    package var isWindowFull = false
+}
+
+/// Settles a batch of messages in one transaction: the ledger's heart. On the writer thread.
+struct Settlement<Handler: SettlementHandler>: ~Copyable {
+    private let store: LedgerStore
+    private let handler: Handler
+    private let scope: TransactionScope
+    private let builder: UnsafeMutablePointer<JournalBuilder>
+    private var report = SettlementReport()
+    private var sequence: UInt64 = 0
+    private var candidates: [Journal.Candidate] = []
+    private var nextCandidate = 0
+    private var unrecorded: [UInt64] = []
+    private var touched: [PartitionLease] = []
+    private var run: Run?
+    private var clock: Int64 = 0
+
+    /// Offsets that were settled one after the other and not entered into their tracker yet.
+    private struct Run {
+        var batch: KeyedBatch
+        var covered: Range<Int64>
+        var last: Int
+    }
+
+    init(store: LedgerStore, handler: Handler, scope: TransactionScope) {
+        self.store = store
+        self.handler = handler
+        self.scope = scope
+        builder = store.builder
+    }
+
+    consuming func settle(_ entries: [SettlementEntry], in transaction: borrowing WriteTransaction) throws -> SettlementReport {
+        builder.pointee.removeAll()
+        scope.begin()
+        report.outcomes.reserveCapacity(entries.count)
+        enterKeys(of: entries)
+        clock = store.time.monotonic()
+        for number in entries.indices {
+            let outcome = try settle(entries[number], number: number, in: transaction)
+            if entries[number].batch.isKeyed, !isRecorded(outcome, entries[number]) { unrecorded.append(entries[number].fingerprint) }
+            report.outcomes.append(outcome)
+        }
+        endRun()
+        try finish(in: transaction)
+        return report
+    }
+
+    private mutating func enterKeys(of entries: [SettlementEntry]) {
+        var fingerprints: [(entry: Int32, fingerprint: UInt64)] = []
+        fingerprints.reserveCapacity(entries.count)
+        for number in entries.indices where entries[number].batch.isKeyed {
+            fingerprints.append((Int32(truncatingIfNeeded: number), entries[number].fingerprint))
+        }
+        sequence = store.journal.enter(fingerprints, candidates: &candidates)
+    }
+
+    private func isRecorded(_ outcome: SettlementOutcome, _ entry: SettlementEntry) -> Bool {
+        switch outcome {
+        case .processed, .deadLettered, .discarded: true
+        default: false
+        }
+    }
+
+    private mutating func settle(
+        _ entry: SettlementEntry, number: Int, in transaction: borrowing WriteTransaction
+    ) throws -> SettlementOutcome {
+        let lease = entry.batch.lease
+        let position = lease.position
+        guard position.generation == lease.generation, !lease.isFenced else { return .fenced }
+        if position.tracker.isDone(entry.offset) || isInRun(entry) {
+            store.totals.redelivered += 1
+            return .redelivered
+        }
+        if !lease.blockedLanes.isEmpty, !entry.isFault {
+            let lane = handler.lane(of: entry)
+            if entry.opensLane { lease.blockedLanes.remove(lane) }
+            if lease.blockedLanes.contains(lane) { return .deferred }
+        }
+        if entry.batch.isKeyed, let first = try earlier(entry, number: number, in: transaction) {
+            return try settleDuplicate(entry, of: first, number: number, in: transaction)
+        }
+        switch entry.verdict {
+        case .deadLetter(let reason, let error): return try giveUp(entry, reason, error, in: transaction)
+        case .discard: return discard(entry)
+        case nil: return try runHandler(entry, number: number, in: transaction)
+        }
+    }
+
+    /// The record of the same key, from an earlier commit or earlier in this one.
+    private mutating func earlier(
+        _ entry: SettlementEntry, number: Int, in transaction: borrowing WriteTransaction
+    ) throws -> JournalLayout.Record? {
+        while nextCandidate < candidates.count, candidates[nextCandidate].entry < number { nextCandidate += 1 }
+        var at = nextCandidate
+        while at < candidates.count, candidates[at].entry == number {
+            let sequence = candidates[at].sequence
+            at += 1
+            let record = try entry.batch.withKey(at: Int(entry.index)) { key in
+                sequence == UInt32(truncatingIfNeeded: self.sequence)
+                    ? builder.pointee.record(of: key, fingerprint: entry.fingerprint)
+                    : try store.journal.record(of: key, fingerprint: entry.fingerprint, at: sequence, in: transaction)
+            }
+            if let record { return record }
+        }
+        return nil
+    }
+
+    private mutating func settleDuplicate(
+        _ entry: SettlementEntry, of first: JournalLayout.Record, number: Int, in transaction: borrowing WriteTransaction
+    ) throws -> SettlementOutcome {
+        if handler.conflicts != .ignore, first.payloadDigest != payloadDigest(entry) {
+            report.conflicts.append(number)
+            store.totals.conflicts += 1
+            if handler.conflicts == .deadLetter {
+                _ = try store.append(entry, reason: .conflict, error: PayloadConflictError(), in: transaction)
+                store.totals.deadLettered += 1
+                markDone(entry)
+                return .duplicate
+            }
+        }
+        if let letter = first.deadLetter { try store.attach(entry.message, to: letter, in: transaction) }
+        store.totals.duplicates += 1
+        markDone(entry)
+        return .duplicate
+    }
+
+    private mutating func runHandler(
+        _ entry: SettlementEntry, number: Int, in transaction: borrowing WriteTransaction
+    ) throws -> SettlementOutcome {
+        scope.begin(entry)
+        do {
+            try handler.run(entry, in: LedgerTransaction(transaction, scope: scope))
+        } catch let error as LMDBError {
+            // The transaction itself is in doubt, not the message.
+            throw error
+        } catch {
+            try scope.undoMessage(in: transaction)
+            return try settleFailure(entry, error, in: transaction)
+        }
+        let now = store.time.monotonic()
+        if now - clock > handler.slowAfter { report.slow.append((number, now - clock)) }
+        clock = now
+        record(entry, .processed)
+        store.totals.processed += 1
+        markDone(entry)
+        return .processed
+    }
+
+    private mutating func settleFailure(
+        _ entry: SettlementEntry, _ error: any Error, in transaction: borrowing WriteTransaction
+    ) throws -> SettlementOutcome {
+        switch handler.decide(error, for: entry) {
+        case .deadLetter: return try giveUp(entry, .handler, error, in: transaction)
+        case .discard: return discard(entry)
+        case .retry:
+            entry.batch.lease.blockedLanes.insert(handler.lane(of: entry))
+            return .failed(error)
+        case .stop:
+            entry.batch.lease.blockedLanes.insert(handler.lane(of: entry))
+            return .stopped(error)
+        }
+    }
+
+    private mutating func giveUp(
+        _ entry: SettlementEntry, _ reason: DeadLetter.Reason, _ error: any Error, in transaction: borrowing WriteTransaction
+    ) throws -> SettlementOutcome {
+        let id = try store.append(entry, reason: reason, error: error, in: transaction)
+        record(entry, .deadLettered, deadLetter: id)
+        store.totals.deadLettered += 1
+        markDone(entry)
+        return .deadLettered
+    }
+
+    private mutating func discard(_ entry: SettlementEntry) -> SettlementOutcome {
+        record(entry, .discarded)
+        store.totals.discarded += 1
+        markDone(entry)
+        return .discarded
+    }
+}
+
+// MARK: Records and positions
+
+extension Settlement {
+    private func payloadDigest(_ entry: SettlementEntry) -> UInt32 {
+        UInt32(truncatingIfNeeded: Checksum.xxh64(entry.batch.messages.parts(at: Int(entry.index)).payload))
+    }
+
+    private mutating func record(_ entry: SettlementEntry, _ outcome: JournalLayout.Outcome, deadLetter: UInt64? = nil) {
+        guard entry.batch.isKeyed else { return }
+        let lease = entry.batch.lease
+        touch(lease)
+        let digest = handler.conflicts == .ignore ? 0 : payloadDigest(entry)
+        entry.batch.withKey(at: Int(entry.index)) { key in
+            builder.pointee.append(
+                key: key, fingerprint: entry.fingerprint, outcome: outcome, partition: lease.journalNumber, offset: entry.offset,
+                payloadDigest: digest, deadLetter: deadLetter)
+        }
+    }
+
+    private mutating func touch(_ lease: PartitionLease) {
+        guard !lease.position.isTouched else { return }
+        lease.position.isTouched = true
+        lease.journalNumber = builder.pointee.number(of: lease.partition)
+        touched.append(lease)
+    }
+
+    private func isInRun(_ entry: SettlementEntry) -> Bool {
+        guard let run, run.batch.lease.position === entry.batch.lease.position else { return false }
+        return run.covered.contains(entry.offset)
+    }
+
+    // Messages are nearly always settled in order: their offsets are gathered, and only the last one's digest is needed.
+    private mutating func markDone(_ entry: SettlementEntry) {
+        touch(entry.batch.lease)
+        let index = Int(entry.index)
+        let covered = entry.batch.messages.coveredOffsets(at: index)
+        if run != nil, run!.batch === entry.batch, run!.covered.upperBound == covered.lowerBound {
+            run!.covered = run!.covered.lowerBound..<covered.upperBound
+            run!.last = index
+            return
+        }
+        endRun()
+        run = Run(batch: entry.batch, covered: covered, last: index)
+    }
+
+    private mutating func endRun() {
+        guard let run else { return }
+        run.batch.lease.position.tracker.settle(run.covered, digest: run.batch.messages.digest(at: run.last))
+        self.run = nil
+    }
+
+    /// Writes what belongs to the transaction as a whole.
+    private mutating func finish(in transaction: borrowing WriteTransaction) throws {
+        store.journal.withdraw(unrecorded, sequence: sequence)
+        if builder.pointee.count > 0 {
+            try store.journal.append(builder.pointee, sequence: sequence, time: store.now, in: transaction)
+        }
+        for lease in touched {
+            lease.position.isTouched = false
+            lease.position.isKnown = true
+            try store.write(lease.position, in: transaction)
+            report.watermarks.append((lease, lease.position.tracker.watermark))
+        }
+        report.published = scope.outgoing.count
+        try store.append(scope.outgoing, in: transaction)
+        // Two out for one in: expiry catches up, and no transaction grows long.
+        report.evicted = try store.expire(entries: 2, in: transaction)
+        report.isWindowFull = store.window.overflow == .pause && store.journal.count >= store.window.count
+        try store.writeTotalsAndClock(in: transaction)
+    }
+}
+
+/// Two messages with one idempotency key and different payloads.
+public struct PayloadConflictError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// What is wrong.
+    public var description: String { "the same idempotency key came before with another payload" }
+}

@@ -1,0 +1,67 @@
+/// One message on its way to the ledger, and what is to be written for it.
+package struct SettlementEntry {
+    /// A message that was given up before the ledger saw it.
+    package enum Verdict {
+        case deadLetter(DeadLetter.Reason, any Error)
+        case discard(any Error)
+    }
+
+    package let batch: KeyedBatch
+    package let index: Int32
+    /// The number of the attempt that this is, from 1.
+    package var attempt: Int32 = 1
+    /// The first of a blocked lane: what follows it may pass again.
+    package var opensLane = false
+    /// Whether it has claimed its key.
+    package var holdsClaim = false
+    /// It never reached a handler: it waits for nobody.
+    package var isFault = false
+    package var verdict: Verdict?
+    /// What an async handler left to be written.
+    package var effects: MessageEffects?
+
+    package init(batch: KeyedBatch, index: Int32) {
+        self.batch = batch
+        self.index = index
+    }
+
+    package var message: Message { batch.messages[Int(index)] }
+    package var offset: Int64 { batch.messages.offset(at: Int(index)) }
+    package var fingerprint: UInt64 { batch.isKeyed ? batch.fingerprints[Int(index)] : 0 }
+
+    /// The same message without the result of a run that does not count.
+    package var unrun: SettlementEntry {
+        var entry = SettlementEntry(batch: batch, index: index)
+        entry.attempt = attempt
+        entry.holdsClaim = holdsClaim
+        return entry
+    }
+}
+
+/// What became of a message in the ledger.
+package enum SettlementOutcome {
+    case processed
+    /// Its key was done before: nothing ran.
+    case duplicate
+    /// Its offset was done before: nothing ran.
+    case redelivered
+    case deadLettered
+    case discarded
+    /// It waits behind a failed message of its lane.
+    case deferred
+    /// Its effects were undone: it is to run again.
+    case failed(any Error)
+    /// Its effects were undone, and the pipeline is to stop.
+    case stopped(any Error)
+    /// Its lease had ended.
+    case fenced
+}
+
+/// What an async handler left to be written when its message is settled.
+package struct MessageEffects {
+    package var closures: [@Sendable (borrowing LedgerTransaction) throws -> Void] = []
+    package var outgoing = OutgoingBatch()
+
+    package init() {}
+    package var isEmpty: Bool { closures.isEmpty && outgoing.isEmpty }
+}

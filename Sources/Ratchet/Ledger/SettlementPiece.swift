@@ -1,0 +1,43 @@
+import LMDB
+
+/// A settlement on its way through the writer thread.
+final class SettlementPiece<Handler: SettlementHandler & Sendable>: WritePiece, @unchecked Sendable {
+    let byteCount: Int
+    private let store: LedgerStore
+    private let entries: [SettlementEntry]
+    private let handler: Handler
+    private let publishes: Bool
+    private let completion: @Sendable ([SettlementEntry], Result<SettlementReport, any Error>) -> Void
+    // Written by `write`, read by `completed`, both on the writer thread.
+    private var report: SettlementReport?
+
+    init(
+        store: LedgerStore, entries: [SettlementEntry], handler: Handler, publishes: Bool,
+        completion: @escaping @Sendable ([SettlementEntry], Result<SettlementReport, any Error>) -> Void
+    ) {
+        self.store = store
+        self.entries = entries
+        self.handler = handler
+        self.publishes = publishes
+        self.completion = completion
+        // A record, its share of the index pages, and what the effects carry; state pages are counted once they are in use.
+        byteCount = entries.reduce(1 << 16) { $0 + 128 + ($1.effects?.outgoing.byteCount ?? 0) }
+    }
+
+    func write(in transaction: borrowing WriteTransaction) throws {
+        try store.guarded {
+            let settlement = Settlement(store: store, handler: handler, scope: TransactionScope(publishes: publishes))
+            report = try settlement.settle(entries, in: transaction)
+        }
+    }
+
+    func completed(_ result: Result<Void, any Error>) {
+        switch result {
+        case .success: completion(entries, .success(report ?? SettlementReport()))
+        case .failure(let error):
+            // The commit failed after the memory had moved on.
+            if report != nil { store.fail(error) }
+            completion(entries, .failure(error))
+        }
+    }
+}

@@ -1,0 +1,65 @@
+import LMDB
+
+/// What lies around one piece's transaction: tables that are open, what can be undone, what is to be published. On the writer thread only.
+final class TransactionScope {
+    var entry: SettlementEntry?
+    var undo = UndoLog()
+    var outgoing = OutgoingBatch()
+    var publishes: Bool
+    private var tables: [(identity: StateTableIdentity, table: Table)] = []
+    private var outgoingMark = 0
+
+    init(publishes: Bool) { self.publishes = publishes }
+
+    /// A piece begins: tables that an undone transaction made are gone, so none is believed.
+    func begin() {
+        tables.removeAll(keepingCapacity: true)
+        outgoing.removeAll()
+        undo.clear()
+        entry = nil
+    }
+
+    /// A message begins: what it writes can be undone from here.
+    func begin(_ entry: SettlementEntry) {
+        self.entry = entry
+        outgoingMark = outgoing.count
+        undo.clear()
+    }
+
+    /// Takes back what the message wrote.
+    func undoMessage(in transaction: borrowing WriteTransaction) throws {
+        try undo.undo(in: transaction)
+        outgoing.truncate(to: outgoingMark)
+    }
+
+    func table(_ identity: StateTableIdentity, in transaction: borrowing WriteTransaction) throws -> Table {
+        for known in tables where known.identity === identity { return known.table }
+        let table = try transaction.table(identity.storedName, create: true)
+        tables.append((identity, table))
+        return table
+    }
+
+    func publish(_ message: OutgoingMessage) throws {
+        guard publishes else {
+            throw LedgerError(
+                .invalidArgument,
+                "a message for topic '\(message.topic)' was published, and the pipeline has no sink; give it one by `publishingTo:`")
+        }
+        var message = message
+        if !message.headers.contains(where: { $0.name == Header.messageIDName }) {
+            guard let entry else {
+                throw LedgerError(
+                    .invalidArgument, "a message for topic '\(message.topic)' has no `message-id` and no message to derive one from")
+            }
+            message.headers.append(.messageID(Self.derivedID(of: entry, number: outgoing.count - outgoingMark)))
+        }
+        try outgoing.append(message)
+    }
+
+    /// The id of the so-manieth message that `entry` publishes: it depends on nothing that a retry or a crash could change.
+    static func derivedID(of entry: SettlementEntry, number: Int) -> String {
+        let origin =
+            entry.batch.key(at: Int(entry.index))?.description ?? "\(entry.batch.lease.partition)/\(entry.offset)"
+        return "\(origin)#\(number)"
+    }
+}

@@ -1,0 +1,171 @@
+/// Where to start in a partition that was just assigned, or why not to: the ledger decides, the broker follows.
+///
+/// Pure. Source of the rules: an offset that the ledger knows is believed only where the record it was reached by still stands, since a
+/// topic made anew or a truncated log uses the same offsets for other messages.
+package enum ResumeDecision: Hashable, Sendable {
+    /// Begin at this offset.
+    case start(at: Int64)
+    /// Re-read the record at `offset` (the ledger's last done one) and ask again with what was found.
+    case verify(offset: Int64)
+    /// Take the partition's position for nothing known: begin at the broker's, and forget the ledger's.
+    case restart(at: Int64)
+    /// Do not start.
+    case refuse(ResumeError.Code, String)
+
+    /// What the log says of the ledger's last done record.
+    package enum Evidence: Hashable, Sendable {
+        case unread
+        case gone
+        case digest(UInt64)
+    }
+
+    package static func decide(
+        assignment: Assignment, ledger: OffsetTracker?, ledgerID: String, policy: ResumePolicy, evidence: Evidence
+    ) -> ResumeDecision {
+        let log = assignment.log
+        guard let ledger else { return first(assignment, ledgerID: ledgerID, policy: policy) }
+        let position = ledger.watermark
+        if let committed = assignment.committed, committed.offset != position {
+            let metadata = CommitMetadata(committed.metadata)
+            switch policy.reset {
+            case _ where metadata?.ledger == ledgerID && committed.offset < position:
+                break  // ours, and older: the ledger was synced, and the commit had not followed yet
+            case _ where metadata?.ledger == ledgerID:
+                return .refuse(
+                    .olderLedger,
+                    "the group has committed \(committed.offset) under this ledger's own id, which knows only \(position): the ledger was restored from an old copy")
+            case _ where metadata != nil && policy.lineage == .refuse:
+                return .refuse(
+                    .foreignLedger,
+                    "offset \(committed.offset) was committed under ledger \(metadata?.ledger ?? ""), this one is \(ledgerID)")
+            case .stop:
+                return .refuse(
+                    .reset,
+                    "the group's offset is \(committed.offset), the ledger's \(position), and this ledger did not commit it: an operator's reset; choose `resume` (the ledger's) or `reprocess` (the group's)")
+            case .resume: break
+            case .reprocess: return .restart(at: committed.offset)
+            }
+        }
+        guard position <= log.upperBound else {
+            return .refuse(
+                .offsetsReused,
+                "the ledger's position \(position) is past the log's end \(log.upperBound): topic made anew or log truncated")
+        }
+        guard position >= log.lowerBound else {
+            return .refuse(
+                .retentionPassed,
+                "the ledger's position \(position) is before the log's start \(log.lowerBound): retention deleted messages that were never processed")
+        }
+        guard let digest = ledger.lastDigest, position > log.lowerBound else { return .start(at: position) }
+        switch evidence {
+        case .unread: return .verify(offset: position - 1)
+        case .gone: return .start(at: position)
+        case .digest(digest): return .start(at: position)
+        case .digest:
+            return .refuse(
+                .offsetsReused, "the record before the ledger's position \(position) is not the one that was processed")
+        }
+    }
+
+    private static func first(_ assignment: Assignment, ledgerID: String, policy: ResumePolicy) -> ResumeDecision {
+        guard let committed = assignment.committed else {
+            return .start(at: policy.first == .earliest ? assignment.log.lowerBound : assignment.log.upperBound)
+        }
+        if let metadata = CommitMetadata(committed.metadata) {
+            if metadata.ledger == ledgerID {
+                return .refuse(
+                    .olderLedger,
+                    "the group has committed \(committed.offset) under this ledger's own id, which knows no position: the ledger was restored from an old copy")
+            }
+            if policy.lineage == .refuse {
+                return .refuse(
+                    .foreignLedger,
+                    "offset \(committed.offset) was committed under ledger \(metadata.ledger), this one is \(ledgerID): its state and window are not here")
+            }
+        }
+        guard assignment.log.lowerBound <= committed.offset, committed.offset <= assignment.log.upperBound else {
+            return .refuse(
+                .offsetsReused,
+                "the group's offset \(committed.offset) is outside the log's \(assignment.log.lowerBound)..<\(assignment.log.upperBound)")
+        }
+        return .start(at: committed.offset)
+    }
+}
+
+/// What to do with a partition whose positions do not agree. The defaults stop rather than guess.
+public struct ResumePolicy: Hashable, Sendable {
+    /// Where to begin when neither ledger nor group knows the partition.
+    public enum First: Hashable, Sendable {
+        /// At the first message the log holds.
+        case earliest
+        /// At the next message to be written.
+        case latest
+    }
+
+    /// What to do when an operator has moved the group's offset.
+    public enum Reset: Hashable, Sendable {
+        /// Stop with ``ResumeError/Code/reset``.
+        case stop
+        /// Go on at the ledger's position and ignore the reset.
+        case resume
+        /// Begin at the group's offset: forgets the partition's position and the keys of the whole deduplication window.
+        case reprocess
+    }
+
+    /// What to do with a partition that another ledger has processed so far.
+    public enum Lineage: Hashable, Sendable {
+        /// Stop with ``ResumeError/Code/foreignLedger``: its state and window are elsewhere.
+        case refuse
+        /// Take it over; a repeat of what the other ledger did is not caught.
+        case accept
+    }
+
+    /// Where to begin when nothing is known. Default: earliest.
+    public var first: First
+    /// What to do after an operator's reset. Default: stop.
+    public var reset: Reset
+    /// What to do with another ledger's partition. Default: refuse.
+    public var lineage: Lineage
+
+    /// A policy; every default is the cautious one.
+    public init(first: First = .earliest, reset: Reset = .stop, lineage: Lineage = .refuse) {
+        self.first = first
+        self.reset = reset
+        self.lineage = lineage
+    }
+}
+
+/// Why a partition was not resumed.
+public struct ResumeError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The kind of disagreement.
+    public struct Code: Hashable, Sendable, CustomStringConvertible {
+        /// The code's name.
+        public let description: String
+        /// The offsets now stand for other messages: topic made anew, log truncated, another cluster.
+        public static let offsetsReused = Code(description: "offsets reused")
+        /// Retention deleted messages that were never processed.
+        public static let retentionPassed = Code(description: "retention passed the position")
+        /// An operator has moved the group's offset.
+        public static let reset = Code(description: "offset reset")
+        /// Another ledger has processed the partition.
+        public static let foreignLedger = Code(description: "another ledger's partition")
+        /// The ledger is an old copy of the one that processed the partition.
+        public static let olderLedger = Code(description: "older copy of the ledger")
+    }
+
+    /// The kind of disagreement.
+    public let code: Code
+    /// The partition.
+    public let partition: TopicPartition
+    /// What was found, and what to do.
+    public let detail: String
+
+    package init(_ code: Code, partition: TopicPartition, detail: String) {
+        self.code = code
+        self.partition = partition
+        self.detail = detail
+    }
+
+    /// `partition: code: detail`.
+    public var description: String { "\(partition): \(code): \(detail)" }
+}

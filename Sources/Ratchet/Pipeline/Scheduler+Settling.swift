@@ -1,0 +1,107 @@
+import DequeModule
+
+extension Scheduler {
+    /// The next piece for the ledger: everything that waits to be settled, up to the limit; nil if there is nothing or enough under way.
+    package mutating func takePiece() -> (number: Int, entries: [SettlementEntry])? {
+        guard !settling.isEmpty, lastPiece - returnedPiece < limits.pieces else { return nil }
+        lastPiece += 1
+        if settling.count <= limits.pieceMessages {
+            defer { settling = [] }
+            return (lastPiece, settling)
+        }
+        let entries = Array(settling[..<limits.pieceMessages])
+        settling.removeFirst(limits.pieceMessages)
+        return (lastPiece, entries)
+    }
+
+    /// A piece came back, durable. Pieces come back in the order in which they were taken. `retryAt` says when a message that
+    /// failed for the so-manieth time runs again.
+    package mutating func returned(
+        piece: Int, entries: [SettlementEntry], outcomes: [SettlementOutcome], retryAt: (SettlementEntry) -> Deadline
+    ) {
+        precondition(piece == returnedPiece + 1, "piece \(piece) came back after \(returnedPiece)")
+        returnedPiece = piece
+        for (entry, outcome) in zip(entries, outcomes) {
+            guard let partition = partitions[entry.batch.lease.slot] else {
+                release(entry)
+                continue
+            }
+            switch outcome {
+            case .processed, .duplicate, .redelivered, .deadLettered, .discarded, .fenced, .stopped:
+                release(entry)
+            case .deferred where partition.isDraining, .failed where partition.isDraining:
+                release(entry)
+            case .deferred:
+                deferred(entry)
+            case .failed:
+                hold(entry, until: retryAt(entry))
+            }
+        }
+        armReturned()
+        balance()
+    }
+
+    /// The message is settled or let go.
+    mutating func release(_ entry: SettlementEntry) {
+        let slot = entry.batch.lease.slot
+        if entry.holdsClaim { releasedClaims.append(entry.fingerprint) }
+        guard partitions[slot] != nil else { return }
+        partitions[slot]!.inFlight -= 1
+        inFlight -= 1
+        entry.batch.unsettled -= 1
+        if entry.batch.unsettled == 0 {
+            partitions[slot]!.inFlightBytes -= entry.batch.messages.byteCount
+            inFlightBytes -= entry.batch.messages.byteCount
+        }
+        if partitions[slot]!.isDraining, partitions[slot]!.inFlight == 0 { actions.append(.drained(slot: slot)) }
+    }
+
+    // MARK: Draining
+
+    /// Stops taking messages of the partition in and lets go of all that have not started; what runs may finish. Ends in
+    /// ``Action/drained(slot:)``.
+    package mutating func drain(slot: Int) {
+        guard partitions[slot]?.isDraining == false else { return }
+        partitions[slot]!.isDraining = true
+        dropUnstarted(slot: slot)
+        if partitions[slot]!.inFlight == 0 { actions.append(.drained(slot: slot)) }
+    }
+
+    mutating func dropUnstarted(slot: Int) {
+        var dropped: [SettlementEntry] = []
+        func isOurs(_ entry: SettlementEntry) -> Bool { entry.batch.lease.slot == slot }
+        ready.removeAll { entry in
+            guard isOurs(entry) else { return false }
+            dropped.append(entry)
+            return true
+        }
+        for number in waiting.keys.sorted() where isOurs(waiting[number]!) { dropped.append(waiting.removeValue(forKey: number)!) }
+        let ended = dropped.map { lane(of: $0) }
+        // Which is dropped first does not matter: no lane is looked at twice.
+        for (lane, queue) in lanes {
+            guard let first = queue.first, isOurs(first) else { continue }
+            dropped.append(contentsOf: queue)
+            lanes[lane] = Deque()
+        }
+        for lane in ended { lanes[lane] = nil }
+        for (lane, state) in held where state.slot == slot {
+            dropped.append(contentsOf: state.entries)
+            held[lane] = nil
+        }
+        if execution == .inWriter {
+            settling.removeAll { entry in
+                guard isOurs(entry) else { return false }
+                dropped.append(entry)
+                return true
+            }
+        }
+        for entry in dropped { release(entry) }
+    }
+
+    /// The fingerprints whose claims were given back since the last call.
+    package mutating func takeReleasedClaims() -> [UInt64] {
+        guard !releasedClaims.isEmpty else { return [] }
+        defer { releasedClaims.removeAll(keepingCapacity: false) }
+        return releasedClaims
+    }
+}

@@ -1,0 +1,200 @@
+import DequeModule
+import HeapModule
+
+/// Which message runs next, which waits, and what goes to the ledger: the pipeline's pure core.
+///
+/// It does no I/O, reads no clock and starts no task. A message is *ready* once it may run; *running* while a worker has it; *settling*
+/// when its result goes to the ledger; gone when that is durable. With ``Execution/inWriter`` handlers run in the ledger's
+/// transaction, so what is ready is settling at once.
+///
+/// Lanes keep the order: a lane runs one message at a time, and what comes after a failed one waits behind it. A lane whose message failed
+/// *in the writer* is blocked there as well, because later ones of it may be on their way: they come back deferred, and only
+/// when all have come back is the lane tried again.
+package struct Scheduler {
+    /// Where handlers run.
+    package enum Execution: Hashable, Sendable {
+        case inWriter
+        case inTasks
+    }
+
+    package struct Limits: Hashable, Sendable {
+        package var partitionMessages: Int
+        package var messages: Int
+        package var bytes: Int
+        package var pieceMessages: Int
+        package var pieces: Int
+    }
+
+    /// What the shell has to do.
+    package enum Action: Hashable, Sendable {
+        case pause(TopicPartition)
+        case resume(TopicPartition)
+        /// Everything of the partition in this slot is settled or let go.
+        case drained(slot: Int)
+    }
+
+    struct Partition {
+        var lease: PartitionLease
+        var inFlight = 0
+        var inFlightBytes = 0
+        var isPaused = false
+        var isDraining = false
+    }
+
+    struct HeldLane {
+        var entries: [SettlementEntry]
+        var slot: Int
+        var due: Deadline
+        /// The last piece that may hold messages of the lane.
+        var piece: Int
+        var isRunning: Bool
+    }
+
+    struct Due: Comparable {
+        var time: Deadline
+        var order: Int
+        var lane: UInt64
+        static func < (a: Due, b: Due) -> Bool { (a.time, a.order) < (b.time, b.order) }
+    }
+
+    package typealias Deadline = Int64
+
+    let execution: Execution
+    let ordering: Ordering
+    let limits: Limits
+    var partitions: [Int: Partition] = [:]
+    var slots: [Int] = []
+    var nextSlot = 0
+    var ready = Deque<SettlementEntry>()
+    var lanes: [UInt64: Deque<SettlementEntry>] = [:]
+    var held: [UInt64: HeldLane] = [:]
+    var dues = Heap<Due>()
+    var dueOrder = 0
+    var returning: [(piece: Int, lane: UInt64)] = []
+    var waiting: [Int: SettlementEntry] = [:]
+    var settling: [SettlementEntry] = []
+    var inFlight = 0
+    var inFlightBytes = 0
+    var lastPiece = 0
+    var returnedPiece = 0
+    var isFull = false
+    var actions: [Action] = []
+    var releasedClaims: [UInt64] = []
+
+    package init(execution: Execution, ordering: Ordering, limits: Limits) {
+        self.execution = execution
+        self.ordering = ordering
+        self.limits = limits
+    }
+
+    /// What the events since the last call ask the shell to do, in order.
+    package mutating func takeActions() -> [Action] {
+        guard !actions.isEmpty else { return [] }
+        defer { actions.removeAll() }
+        return actions
+    }
+
+    /// The number that the next lease is to carry.
+    package mutating func reserveSlot() -> Int {
+        nextSlot += 1
+        return nextSlot
+    }
+
+    /// Begins with a partition.
+    package mutating func add(_ lease: PartitionLease) {
+        partitions[lease.slot] = Partition(lease: lease)
+        slots.append(lease.slot)
+    }
+
+    /// Ends with a partition: what is left of it is somebody else's now.
+    package mutating func remove(slot: Int) {
+        dropUnstarted(slot: slot)
+        if let partition = partitions.removeValue(forKey: slot) {
+            inFlight -= partition.inFlight
+            inFlightBytes -= partition.inFlightBytes
+        }
+        slots.removeAll { $0 == slot }
+    }
+
+    /// The lease of a partition that is assigned now.
+    package func lease(of partition: TopicPartition) -> PartitionLease? {
+        for slot in slots {
+            if let lease = partitions[slot]?.lease, lease.partition == partition { return lease }
+        }
+        return nil
+    }
+
+    /// The leases of all partitions, in the order of assignment.
+    package var leases: [PartitionLease] { slots.compactMap { partitions[$0]?.lease } }
+
+    /// How many messages of a partition are in flight.
+    package func inFlight(slot: Int) -> Int { partitions[slot]?.inFlight ?? 0 }
+
+    /// The window is full (or no longer): nothing more is taken in.
+    package mutating func setFull(_ full: Bool) {
+        isFull = full
+        balance()
+    }
+
+    func lane(of entry: SettlementEntry) -> UInt64 {
+        ordering.lane(of: Int(entry.index), in: entry.batch.messages, slot: entry.batch.lease.slot)
+    }
+}
+
+// MARK: Intake
+
+extension Scheduler {
+    /// Takes a batch in. It is ignored if its partition is draining or gone: it will be delivered again.
+    package mutating func admit(_ batch: KeyedBatch) {
+        let slot = batch.lease.slot
+        guard let partition = partitions[slot], !partition.isDraining else { return }
+        let count = batch.messages.count
+        partitions[slot]!.inFlight += count
+        partitions[slot]!.inFlightBytes += batch.messages.byteCount
+        inFlight += count
+        inFlightBytes += batch.messages.byteCount
+        for index in 0..<count {
+            var entry = SettlementEntry(batch: batch, index: Int32(index))
+            if let fault = batch.faults[index] {
+                entry.verdict = .deadLetter(fault.reason, fault.error)
+                entry.isFault = true
+                settling.append(entry)
+            } else if execution == .inWriter, held.isEmpty {
+                settling.append(entry)
+            } else {
+                enqueue(entry)
+            }
+        }
+        balance()
+    }
+
+    private mutating func enqueue(_ entry: SettlementEntry) {
+        let lane = lane(of: entry)
+        if held[lane] != nil {
+            held[lane]!.entries.append(entry)
+        } else if execution == .inWriter {
+            settling.append(entry)
+        } else if lanes[lane] != nil {
+            lanes[lane]!.append(entry)
+        } else {
+            lanes[lane] = Deque()
+            ready.append(entry)
+        }
+    }
+
+    /// Pauses what has too much in flight and resumes what has room again.
+    mutating func balance() {
+        let over = isFull || inFlight >= limits.messages || inFlightBytes >= limits.bytes
+        let under = !isFull && inFlight <= limits.messages / 2 && inFlightBytes <= limits.bytes / 2
+        for slot in slots {
+            guard let partition = partitions[slot], !partition.isDraining else { continue }
+            if !partition.isPaused, over || partition.inFlight >= limits.partitionMessages {
+                partitions[slot]!.isPaused = true
+                actions.append(.pause(partition.lease.partition))
+            } else if partition.isPaused, under, partition.inFlight <= limits.partitionMessages / 2 {
+                partitions[slot]!.isPaused = false
+                actions.append(.resume(partition.lease.partition))
+            }
+        }
+    }
+}
