@@ -87,19 +87,16 @@ extension PutMode {
 }
 
 /// Where a row was found, or would be.
-@usableFromInline
-struct RowPosition {
+public struct RowPosition {
     /// The row's value, or nil when the key is absent. Valid until the next write.
-    @usableFromInline
-    let value: UnsafeRawBufferPointer?
+    public let value: UnsafeRawBufferPointer?
     fileprivate let cursor: OpaquePointer
     fileprivate let mark: UInt
 }
 
 extension RawTransaction {
     /// Finds a row in order to change it: the change does not have to search again.
-    @usableFromInline
-    func position(of key: UnsafeRawBufferPointer, in table: Table) throws -> RowPosition {
+    public func position(of key: UnsafeRawBufferPointer, in table: Table) throws -> RowPosition {
         try check(key, table, "update")
         let (cursor, mark) = try updateCursor(in: table)
         var key = MDB_val(key)
@@ -111,8 +108,7 @@ extension RawTransaction {
     }
 
     /// Writes the row that was looked for, wherever it is by now.
-    @usableFromInline
-    func put(
+    public func put(
         _ value: UnsafeRawBufferPointer,
         at position: RowPosition,
         for key: UnsafeRawBufferPointer,

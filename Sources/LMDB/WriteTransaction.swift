@@ -8,6 +8,9 @@ public struct WriteTransaction: Transaction, ~Copyable {
     /// LMDB's own transaction.
     public let raw: RawTransaction
 
+    /// Another view of an open write transaction, for a type that wraps one; it must not outlive the transaction.
+    package init(raw: RawTransaction) { self.raw = raw }
+
     /// Opens a table, and creates it on request.
     ///
     /// - Parameters:

@@ -20,19 +20,14 @@ public struct IdempotencyKey: Hashable, Sendable, CustomStringConvertible {
 
     /// A key of text, by its UTF-8. Throws ``IdempotencyKeyError/empty`` for no text.
     public init(_ text: String) throws(IdempotencyKeyError) {
-        var text = text
-        self = try text.withUTF8 { bytes throws(IdempotencyKeyError) in try IdempotencyKey(bytes: UnsafeRawBufferPointer(bytes)) }
+        try self.init(Array(text.utf8))
     }
 
     /// A key of bytes. Throws ``IdempotencyKeyError/empty`` for none.
     public init(_ bytes: [UInt8]) throws(IdempotencyKeyError) {
-        self = try bytes.withUnsafeBytes { bytes throws(IdempotencyKeyError) in try IdempotencyKey(bytes: bytes) }
-    }
-
-    package init(bytes: UnsafeRawBufferPointer) throws(IdempotencyKeyError) {
         guard !bytes.isEmpty else { throw .empty }
         var stored: [UInt8] = []
-        stored.appendIdempotencyKey(bytes)
+        bytes.withUnsafeBytes { stored.appendIdempotencyKey($0) }
         self.stored = stored
     }
 

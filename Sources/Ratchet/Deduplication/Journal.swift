@@ -17,7 +17,7 @@ package final class Journal: Sendable {
     private let state = Mutex(State())
     package let fingerprint: Fingerprint
 
-    package init(table: Table, fingerprint: Fingerprint) {
+    init(table: Table, fingerprint: Fingerprint) {
         self.table = table
         self.fingerprint = fingerprint
     }
@@ -29,8 +29,8 @@ package final class Journal: Sendable {
     /// When the oldest entry was committed, in milliseconds of ledger time; nil if there is none.
     package var oldest: Int64? { state.withLock { $0.frontTime } }
 
-    /// Builds the index from the journal: one sequential scan. Throws ``LedgerError/Code/corrupted`` for an entry that is not what was written.
-    package func load(from transaction: borrowing some Transaction & ~Copyable) throws {
+    /// Builds the index from the journal: one sequential scan. Throws ``CorruptionError`` for an entry that is not what was written.
+    func load(from transaction: borrowing some Transaction & ~Copyable) throws {
         try transaction.withCursor(in: table) { cursor in
             var row = try cursor.first()
             while let current = row {
@@ -52,9 +52,7 @@ package final class Journal: Sendable {
         }
     }
 
-    private static func corrupted(_ sequence: UInt64) -> LedgerError {
-        LedgerError(.corrupted, "journal entry \(sequence) is not what was written; restore the ledger from a copy")
-    }
+    private static func corrupted(_ sequence: UInt64) -> CorruptionError { CorruptionError("journal entry \(sequence)") }
 
     // MARK: On the writer thread
 
@@ -161,43 +159,44 @@ package final class Journal: Sendable {
 }
 
 extension Journal {
-    /// Takes the records of a partition from `offset` on back, so that they can be processed again: their keys are forgotten.
+    /// Takes the records of a partition from `offset` on back, so that they can be processed again: their keys are forgotten. Returns how many.
     func forget(_ partition: TopicPartition, from offset: Int64, in transaction: borrowing WriteTransaction) throws -> Int {
         var forgotten = 0
-        var next: UInt64? = 0
-        while let from = next {
-            next = nil
-            var changed: (UInt64, [UInt8])?
-            try transaction.withCursor(in: table) { cursor in
-                var row = try cursor.seek(atLeast: from)
-                while let current = row, changed == nil {
-                    let sequence = current.integerKey
-                    guard let entry = JournalEntry(current.value), entry.verified() else { throw Self.corrupted(sequence) }
-                    let number = try entry.partitions().firstIndex(of: partition)
-                    let isMeant = { (record: JournalLayout.Record) in record.partition == number && record.offset >= offset }
-                    var bytes: [UInt8]?
-                    for index in 0..<entry.count {
-                        let record = try entry.record(at: index).record
-                        guard record.outcome != .forgotten, isMeant(record) else { continue }
-                        bytes = bytes ?? Array(current.value)
-                        bytes![try entry.outcomeOffset(of: index)] = JournalLayout.Outcome.forgotten.rawValue
-                        forgotten += 1
-                    }
-                    if let bytes {
-                        try forget(entry, sequence: sequence, where: isMeant)
-                        changed = (sequence, bytes)
-                    }
-                    row = try cursor.next()
-                }
+        var from: UInt64 = 0
+        while let found = try entry(atLeast: from, in: transaction) {
+            let entry = found.entry
+            from = found.sequence + 1
+            guard let number = try entry.partitions().firstIndex(of: partition) else { continue }
+            var bytes = found.bytes
+            var count = 0
+            for index in 0..<entry.count {
+                let record = try entry.record(at: index).record
+                guard record.outcome != .forgotten, record.partition == number, record.offset >= offset else { continue }
+                bytes[try entry.outcomeOffset(of: index)] = JournalLayout.Outcome.forgotten.rawValue
+                count += 1
             }
-            guard var (sequence, bytes) = changed else { continue }
-            bytes.withUnsafeMutableBytes { bytes in
-                let sum = JournalBuilder.checksum(of: UnsafeRawBufferPointer(bytes))
-                bytes.storeBytes(of: sum.littleEndian, toByteOffset: 8, as: UInt64.self)
-            }
-            _ = try bytes.withUnsafeBytes { try transaction.put($0, for: sequence, in: table) }
-            next = sequence + 1
+            guard count > 0 else { continue }
+            try forget(entry, sequence: found.sequence) { $0.partition == number && $0.offset >= offset }
+            try replace(found.sequence, with: &bytes, in: transaction)
+            forgotten += count
         }
         return forgotten
+    }
+
+    private func replace(_ sequence: UInt64, with bytes: inout [UInt8], in transaction: borrowing WriteTransaction) throws {
+        let sum = bytes.withUnsafeBytes { JournalBuilder.checksum(of: $0) }
+        bytes.withUnsafeMutableBytes { $0.storeBytes(of: sum.littleEndian, toByteOffset: 8, as: UInt64.self) }
+        let entry = bytes
+        _ = try entry.withUnsafeBytes { try transaction.put($0, for: sequence, in: table) }
+    }
+
+    private func entry(
+        atLeast from: UInt64, in transaction: borrowing WriteTransaction
+    ) throws -> (sequence: UInt64, entry: JournalEntry, bytes: [UInt8])? {
+        try transaction.withCursor(in: table) { cursor in
+            guard let row = try cursor.seek(atLeast: from) else { return nil }
+            guard let entry = JournalEntry(row.value), entry.verified() else { throw Self.corrupted(row.integerKey) }
+            return (row.integerKey, entry, Array(row.value))
+        }
     }
 }

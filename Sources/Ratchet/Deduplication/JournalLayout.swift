@@ -74,8 +74,8 @@ package struct JournalEntry {
         return bytes[1] == 0 && sum == JournalBuilder.checksum(of: bytes)
     }
 
-    /// The record of that key, nil if it is not in this entry; throws ``LedgerError`` when a length does not fit.
-    package func record(of key: UnsafeRawBufferPointer, fingerprint: UInt64) throws(LedgerError) -> Record? {
+    /// The record of that key, nil if it is not in this entry; throws ``CorruptionError`` when a length does not fit.
+    package func record(of key: UnsafeRawBufferPointer, fingerprint: UInt64) throws(CorruptionError) -> Record? {
         var slot = JournalLayout.slot(of: fingerprint, slots: slots)
         for _ in 0..<slots {
             let number = Int(
@@ -91,7 +91,7 @@ package struct JournalEntry {
     package typealias Record = JournalLayout.Record
 
     /// The key and record number `index`, in `0..<count`.
-    package func record(at index: Int) throws(LedgerError) -> (key: UnsafeRawBufferPointer, record: Record) {
+    package func record(at index: Int) throws(CorruptionError) -> (key: UnsafeRawBufferPointer, record: Record) {
         let start = try self.start(of: index)
         let keyAt = start + JournalLayout.recordFixedSize
         let keyLength = Int(bytes[start])
@@ -111,9 +111,9 @@ package struct JournalEntry {
     }
 
     /// Where record `index` has its outcome, from the start of the entry.
-    package func outcomeOffset(of index: Int) throws(LedgerError) -> Int { try start(of: index) + 1 }
+    package func outcomeOffset(of index: Int) throws(CorruptionError) -> Int { try start(of: index) + 1 }
 
-    private func start(of index: Int) throws(LedgerError) -> Int {
+    private func start(of index: Int) throws(CorruptionError) -> Int {
         guard index >= 0, index < count else { throw Self.malformed(index) }
         let offset = Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: offsetsAt + index * 4, as: UInt32.self)))
         let start = recordsAt + offset
@@ -122,7 +122,7 @@ package struct JournalEntry {
     }
 
     /// The partitions that records refer to by number.
-    package func partitions() throws(LedgerError) -> [TopicPartition] {
+    package func partitions() throws(CorruptionError) -> [TopicPartition] {
         var at = partitionsAt
         var partitions: [TopicPartition] = []
         for _ in 0..<partitionCount {
@@ -136,7 +136,7 @@ package struct JournalEntry {
         return partitions
     }
 
-    private static func malformed(_ index: Int) -> LedgerError {
-        LedgerError(.corrupted, "deduplication record \(index) of a journal entry does not fit it; restore the ledger from a copy")
+    private static func malformed(_ index: Int) -> CorruptionError {
+        CorruptionError("deduplication record \(index) of a journal entry")
     }
 }

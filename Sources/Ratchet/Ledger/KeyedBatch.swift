@@ -1,13 +1,15 @@
 /// A fetched batch with all that is needed to settle its messages: idempotency keys, fingerprints and the lease it came under.
-package class KeyedBatch: @unchecked Sendable {
+package final class KeyedBatch: @unchecked Sendable {
     /// A message that cannot reach its handler.
-    package struct Fault {
+    package struct Fault: Sendable {
         package var reason: DeadLetter.Reason
         package var error: any Error
     }
 
     package let messages: MessageBatch
     package let lease: PartitionLease
+    /// The decoded payloads, for the pipeline that made them.
+    package let payloads: any AnyObject & Sendable
     /// What failed before the handler, by index.
     package let faults: [Int: Fault]
     private let keys: [UInt8]
@@ -18,9 +20,10 @@ package class KeyedBatch: @unchecked Sendable {
 
     /// `keys` holds the stored forms one after the other, ending at `keyEnds`; none of them for a pipeline by position only.
     package init(
-        messages: MessageBatch, lease: PartitionLease, keys: [UInt8], keyEnds: [UInt32], fingerprints: [UInt64],
-        faults: [Int: Fault]
+        messages: MessageBatch, lease: PartitionLease, payloads: any AnyObject & Sendable, keys: [UInt8], keyEnds: [UInt32],
+        fingerprints: [UInt64], faults: [Int: Fault]
     ) {
+        self.payloads = payloads
         self.messages = messages
         self.lease = lease
         self.keys = keys

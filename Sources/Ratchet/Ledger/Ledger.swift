@@ -55,9 +55,9 @@ public final class Ledger: Sendable {
     /// a million keys).
     ///
     /// A creation that a crash interrupts leaves nothing that looks like a ledger. Throws ``LedgerError``: `notALedger`, `unknownVersion`, `inUse` by another
-    /// process or by this one, `corrupted`; and ``LMDBError`` for what the operating system says.
+    /// process or by this one; ``CorruptionError``; and ``LMDBError`` for what the operating system says.
     public init(at path: String, configuration: Configuration = Configuration()) throws {
-        let opening = try LedgerOpening(path: path, configuration: configuration)
+        let opening = try LedgerOpening.open(at: path, configuration)
         self.configuration = configuration
         environment = opening.environment
         self.path = opening.environment.path
@@ -129,12 +129,13 @@ extension Ledger {
     ) async throws -> PartitionLease {
         let store = store
         return try await writer.write { transaction in
-            try store.guarded {
-                let position = try store.position(key, in: transaction)
-                guard generation > position.generation || !position.isKnown && generation >= position.generation else {
-                    throw LedgerError(
-                        .fenced, "\(partition) is held under generation \(position.generation), asked for \(generation)")
-                }
+            try store.check()
+            let position = try store.position(key, in: transaction)
+            guard generation > position.generation else {
+                throw LedgerError(
+                    .fenced, "\(partition) is held under generation \(position.generation), asked for \(generation)")
+            }
+            return try store.guarded {
                 if restart { _ = try store.journal.forget(partition, from: offset, in: transaction) }
                 if restart || !position.isKnown { position.tracker = OffsetTracker(watermark: offset) }
                 position.generation = generation

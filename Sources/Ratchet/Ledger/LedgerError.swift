@@ -12,18 +12,12 @@ public struct LedgerError: Error, Hashable, Sendable, CustomStringConvertible {
         public static let inUse = Code(description: "ledger in use")
         /// The ledger belongs to another consumer group.
         public static let otherGroup = Code(description: "another group's ledger")
-        /// A stored value is not what was written.
-        public static let corrupted = Code(description: "ledger corrupted")
         /// A write failed: nothing is believed any more until the process starts anew.
         public static let failed = Code(description: "ledger failed")
-        /// The ledger was closed.
-        public static let closed = Code(description: "ledger closed")
         /// A newer generation has the partition: this one moves no position any more.
         public static let fenced = Code(description: "fenced")
         /// An argument is out of its bounds.
         public static let invalidArgument = Code(description: "invalid argument")
-        /// The quota or the disk is full.
-        public static let full = Code(description: "ledger full")
     }
 
     /// The kind of fault.

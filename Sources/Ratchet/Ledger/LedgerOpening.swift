@@ -1,3 +1,4 @@
+import Logging
 import LMDB
 
 /// Opens a ledger's files, or makes them, and reads what its writer has to know.
@@ -6,15 +7,22 @@ struct LedgerOpening {
     let owner: OwnerFile
     let store: LedgerStore
 
-    init(path: String, configuration: Ledger.Configuration) throws {
-        try Self.check(configuration)
-        owner = try OwnerFile(beside: path)
+    static func open(at path: String, _ configuration: Ledger.Configuration) throws -> LedgerOpening {
+        try check(configuration)
+        let environment = try environment(at: path, configuration)
         do {
-            environment = try Self.open(path, configuration)
-            store = try Self.load(environment, configuration)
+            let owner = try owner(of: environment.path)
+            return LedgerOpening(environment: environment, owner: owner, store: try load(environment, configuration))
         } catch {
-            owner.release()
+            environment.close()
             throw error
+        }
+    }
+
+    private static func owner(of path: String) throws -> OwnerFile {
+        do { return try OwnerFile(in: path) } catch {
+            guard error.code == .alreadyOpen else { throw error }
+            throw LedgerError(.inUse, "\(path): \(error.detail)")
         }
     }
 
@@ -27,7 +35,7 @@ struct LedgerOpening {
         }
     }
 
-    private static func open(_ path: String, _ configuration: Ledger.Configuration) throws -> Environment {
+    private static func environment(at path: String, _ configuration: Ledger.Configuration) throws -> Environment {
         var settings = Environment.Configuration()
         settings.mapSize = configuration.mapSize
         settings.quota = configuration.quota
@@ -54,17 +62,12 @@ struct LedgerOpening {
 
     private static func load(_ environment: Environment, _ configuration: Ledger.Configuration) throws -> LedgerStore {
         let path = environment.path
-        do {
-            return try environment.write { transaction in
-                guard let meta = try transaction.table("meta") else {
-                    throw LedgerError(.notALedger, "\(path) is an LMDB environment of something else; choose another path")
-                }
-                try LedgerMeta.check(meta, of: transaction, path: path)
-                return try load(transaction, path, configuration)
+        return try environment.write { transaction in
+            guard let meta = try transaction.table("meta") else {
+                throw LedgerError(.notALedger, "\(path) is an LMDB environment of something else; choose another path")
             }
-        } catch {
-            environment.close()
-            throw error
+            try LedgerMeta.check(meta, of: transaction, path: path)
+            return try load(transaction, path, configuration)
         }
     }
 
@@ -72,13 +75,8 @@ struct LedgerOpening {
         _ transaction: borrowing WriteTransaction, _ path: String, _ configuration: Ledger.Configuration
     ) throws -> LedgerStore {
         let tables = try LedgerTables(in: transaction)
-        func row(_ name: String, _ size: Int) throws -> [UInt8] {
-            guard let value = try LedgerMeta.get(name, in: tables.meta, of: transaction), value.count == size else {
-                throw LedgerError(.corrupted, "\(path) lacks its '\(name)'; restore the ledger from a copy")
-            }
-            return value
-        }
-        let secret = try row(LedgerMeta.secret, 16)
+        let secret = try row(LedgerMeta.secret, in: tables.meta, transaction, path)
+        let ledgerID = try row(LedgerMeta.ledgerID, in: tables.meta, transaction, path)
         let fingerprint = Fingerprint(
             secret: (Array(secret[..<8]).littleEndian(UInt64.self)!, Array(secret[8...]).littleEndian(UInt64.self)!),
             bits: configuration.fingerprintBits)
@@ -88,11 +86,20 @@ struct LedgerOpening {
         let totals = try LedgerMeta.get(LedgerMeta.totals, in: tables.meta, of: transaction)
         return LedgerStore(
             path: path,
-            identity: (try row(LedgerMeta.ledgerID, 16).hexadecimal, bytes(configuration.random()).hexadecimal),
+            identity: (ledgerID.hexadecimal, bytes(configuration.random()).hexadecimal),
             group: group.map { String(decoding: $0, as: UTF8.self) }, tables: tables, journal: journal, time: configuration.time,
             clock: try clock(transaction, tables, path, configuration), window: configuration.window,
             totals: LedgerTotals(totals ?? []), nextOutbox: try next(tables.outbox, transaction),
             nextDeadLetter: try next(tables.deadLetters, transaction))
+    }
+
+    private static func row(
+        _ name: String, in meta: Table, _ transaction: borrowing WriteTransaction, _ path: String
+    ) throws -> [UInt8] {
+        guard let value = try LedgerMeta.get(name, in: meta, of: transaction), value.count == 16 else {
+            throw CorruptionError("the row '\(name)' of \(path)")
+        }
+        return value
     }
 
     private static func clock(

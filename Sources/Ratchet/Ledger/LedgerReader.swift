@@ -1,4 +1,4 @@
-public import LMDB
+import LMDB
 
 /// Reads a ledger: what is committed, a short transaction at a time, beside the pipeline that writes it.
 public final class LedgerReader: Sendable {
@@ -105,7 +105,7 @@ public final class LedgerReader: Sendable {
     public func deadLetterCount() throws -> Int { try environment.read { try $0.count(tables.deadLetters) } }
 
     /// Dead letters in the order in which they were given up: at most `limit` (1 or more) of those after number `after`. Throws
-    /// ``LedgerError/Code/corrupted`` for one that is not what was written.
+    /// ``CorruptionError`` for one that is not what was written.
     public func deadLetters(after id: UInt64 = 0, limit: Int = 1000) throws -> [DeadLetter] {
         try environment.read { transaction in
             try transaction.withCursor(in: tables.deadLetters) { cursor in
@@ -113,8 +113,7 @@ public final class LedgerReader: Sendable {
                 var row = try cursor.seek(atLeast: id + 1)
                 while let found = row, letters.count < limit {
                     guard let letter = DeadLetterLayout.decode(found.value, id: found.integerKey) else {
-                        throw LedgerError(
-                            .corrupted, "dead letter \(found.integerKey) is not what was written; restore the ledger from a copy")
+                        throw CorruptionError("dead letter \(found.integerKey)")
                     }
                     letters.append(letter)
                     row = try cursor.next()

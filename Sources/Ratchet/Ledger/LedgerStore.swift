@@ -80,7 +80,7 @@ extension LedgerStore {
         let bytes = try key.withUnsafeBytes { try transaction.get($0, in: tables.positions) }
         if let bytes {
             guard let stored = PositionLayout.decode(bytes) else {
-                throw LedgerError(.corrupted, "a position in \(path) is not what was written; restore the ledger from a copy")
+                throw CorruptionError("a position in \(path)")
             }
             position = PartitionPosition(key: key, tracker: stored.tracker, generation: stored.generation, isKnown: true)
         } else {
@@ -161,22 +161,12 @@ extension LedgerStore {
     func attach(_ message: Message, to id: UInt64, in transaction: borrowing WriteTransaction) throws {
         guard let bytes = try transaction.get(id, in: tables.deadLetters) else { return }
         guard var letter = DeadLetterLayout.decode(bytes, id: id) else {
-            throw LedgerError(.corrupted, "dead letter \(id) in \(path) is not what was written; restore the ledger from a copy")
+            throw CorruptionError("dead letter \(id) in \(path)")
         }
         letter.deliveryCount += 1
         if letter.deliveries.count < DeadLetter.maximumListedDeliveries {
             letter.deliveries.append(.init(partition: message.topicPartition, offset: message.offset))
         }
         _ = try DeadLetterLayout.encode(letter).withUnsafeBytes { try transaction.put($0, for: id, in: tables.deadLetters) }
-    }
-}
-
-extension Duration {
-    /// Whole milliseconds.
-    package var milliseconds: Int64 { components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000 }
-    /// Whole nanoseconds; about 292 years at the most.
-    package var nanoseconds: Int64 {
-        let (seconds, overflow) = components.seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        return overflow ? .max : seconds &+ components.attoseconds / 1_000_000_000
     }
 }

@@ -17,9 +17,11 @@ public struct LedgerTotals: Hashable, Sendable {
     /// Keys that were forgotten by count before their time was up.
     public var evicted = 0
 
-    static let fields: [WritableKeyPath<LedgerTotals, Int>] = [
-        \.processed, \.duplicates, \.redelivered, \.deadLettered, \.discarded, \.conflicts, \.published, \.evicted,
-    ]
+    static var fields: [WritableKeyPath<LedgerTotals, Int>] {
+        [
+            \.processed, \.duplicates, \.redelivered, \.deadLettered, \.discarded, \.conflicts, \.published, \.evicted,
+        ]
+    }
 
     var encoded: [UInt8] {
         Self.fields.reduce(into: []) { $0.appendLittleEndian(Int64(self[keyPath: $1])) }

@@ -32,7 +32,7 @@ public struct LedgerTransaction: ~Copyable {
         }
     }
 
-    /// Sets the value of `key`, 1 to 511 bytes in its binary form. Throws ``LMDBError``, ``LedgerError/Code/full`` among them.
+    /// Sets the value of `key`, 1 to 511 bytes in its binary form. Throws ``LMDBError``.
     @inlinable
     public func put<Key, Value>(_ table: StateTable<Key, Value>, _ key: Key, _ value: Value) throws {
         let rows = try rows(of: table.identity)
@@ -50,11 +50,11 @@ public struct LedgerTransaction: ~Copyable {
     ) throws {
         let rows = try rows(of: table.identity)
         try key.withRawBytes { key in
-            let row = try transaction.position(of: key, in: rows)
+            let row = try transaction.raw.position(of: key, in: rows)
             keep(row.value, of: key, in: rows)
             var value = try row.value.map(table.coding.decode) ?? initial()
             try body(&value)
-            try table.coding.withBytes(value) { try transaction.put($0, at: row, for: key, in: rows) }
+            try table.coding.withBytes(value) { try transaction.raw.put($0, at: row, for: key, in: rows) }
         }
     }
 

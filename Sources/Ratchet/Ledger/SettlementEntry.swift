@@ -1,7 +1,7 @@
 /// One message on its way to the ledger, and what is to be written for it.
-package struct SettlementEntry {
+package struct SettlementEntry: Sendable {
     /// A message that was given up before the ledger saw it.
-    package enum Verdict {
+    package enum Verdict: Sendable {
         case deadLetter(DeadLetter.Reason, any Error)
         case discard(any Error)
     }
@@ -39,7 +39,7 @@ package struct SettlementEntry {
 }
 
 /// What became of a message in the ledger.
-package enum SettlementOutcome {
+package enum SettlementOutcome: Sendable {
     case processed
     /// Its key was done before: nothing ran.
     case duplicate
@@ -58,7 +58,7 @@ package enum SettlementOutcome {
 }
 
 /// What an async handler left to be written when its message is settled.
-package struct MessageEffects {
+package struct MessageEffects: Sendable {
     package var closures: [@Sendable (borrowing LedgerTransaction) throws -> Void] = []
     package var outgoing = OutgoingBatch()
 

@@ -16,12 +16,12 @@ public struct StateTable<Key: RawCodable, Value: Sendable>: Sendable {
     /// A table whose values have a binary form: the fast kind.
     @inlinable
     public init(_ name: String) where Value: RawCodable {
-        self.init(name, coding: .raw)
+        self.init(name, coding: .raw())
     }
 
     /// A table whose values are stored as JSON: about a microsecond or more for each access.
     public init(json name: String) where Value: Codable {
-        self.init(name, coding: .json)
+        self.init(name, coding: .json())
     }
 
     @usableFromInline
@@ -56,13 +56,13 @@ struct StateCoding<Value: Sendable>: Sendable {
     }
 
     @inlinable
-    static var raw: StateCoding<Value> where Value: RawCodable {
+    static func raw() -> StateCoding<Value> where Value: RawCodable {
         StateCoding(
             withBytes: { value, body in try value.withRawBytes(body) },
             decode: { try Value(rawBytes: $0) })
     }
 
-    static var json: StateCoding<Value> where Value: Codable {
+    static func json() -> StateCoding<Value> where Value: Codable {
         StateCoding(
             withBytes: { value, body in try JSONCoding.encode(value).withUnsafeBytes(body) },
             decode: { try JSONCoding.decode(Value.self, from: $0) })

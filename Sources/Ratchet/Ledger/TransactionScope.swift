@@ -32,6 +32,11 @@ final class TransactionScope {
         outgoing.truncate(to: outgoingMark)
     }
 
+    /// Takes over what an async handler published.
+    func publish(_ batch: OutgoingBatch) {
+        for index in 0..<batch.count { outgoing.append(entry: index, of: batch) }
+    }
+
     func table(_ identity: StateTableIdentity, in transaction: borrowing WriteTransaction) throws -> Table {
         for known in tables where known.identity === identity { return known.table }
         let table = try transaction.table(identity.storedName, create: true)
@@ -40,11 +45,7 @@ final class TransactionScope {
     }
 
     func publish(_ message: OutgoingMessage) throws {
-        guard publishes else {
-            throw LedgerError(
-                .invalidArgument,
-                "a message for topic '\(message.topic)' was published, and the pipeline has no sink; give it one by `publishingTo:`")
-        }
+        guard publishes else { throw Self.noSink(message.topic) }
         var message = message
         if !message.headers.contains(where: { $0.name == Header.messageIDName }) {
             guard let entry else {
@@ -54,6 +55,12 @@ final class TransactionScope {
             message.headers.append(.messageID(Self.derivedID(of: entry, number: outgoing.count - outgoingMark)))
         }
         try outgoing.append(message)
+    }
+
+    static func noSink(_ topic: String) -> LedgerError {
+        LedgerError(
+            .invalidArgument,
+            "a message for topic '\(topic)' was published, and the pipeline has no sink; give it one by `publishingTo:`")
     }
 
     /// The id of the so-manieth message that `entry` publishes: it depends on nothing that a retry or a crash could change.

@@ -107,3 +107,26 @@ public struct OutgoingBatch: Sendable {
         return Int32(topics.count - 1)
     }
 }
+
+extension OutgoingBatch {
+    /// Appends message `index` of another batch.
+    package mutating func append(entry index: Int, of other: OutgoingBatch) {
+        let entry = other.entries[index]
+        other.bytes.withUnsafeBytes {
+            append(
+                record: UnsafeRawBufferPointer(rebasing: $0[entry.start..<entry.end]), to: other.topics[Int(entry.topic)],
+                partition: entry.partition)
+        }
+    }
+
+    /// Calls `body` with the key of message `index`, nil without one.
+    package func withKey<R>(of index: Int, _ body: (UnsafeRawBufferPointer?) -> R) -> R {
+        bytes.withUnsafeBytes { bytes in
+            let start = entries[index].start
+            let length = Int(Int32(littleEndian: bytes.loadUnaligned(fromByteOffset: start + 4, as: Int32.self)))
+            guard length >= 0 else { return body(nil) }
+            let key = start + RecordLayout.fixedSize
+            return body(UnsafeRawBufferPointer(rebasing: bytes[key..<key + length]))
+        }
+    }
+}

@@ -96,22 +96,20 @@ extension Scheduler {
 
     /// Takes back what is ready, waiting or settling in a lane; what is left of it runs in a worker.
     private mutating func recall(_ lane: UInt64) {
+        let settling = settling
+        let ordering = ordering
+        let isOurs = { (entry: SettlementEntry) in !entry.isFault && ordering.lane(of: entry) == lane }
         var back: [SettlementEntry] = []
-        settling.removeAll { entry in
-            guard !entry.isFault, self.lane(of: entry) == lane else { return false }
-            back.append(entry.unrun)
-            return true
+        self.settling = []
+        for entry in settling {
+            if isOurs(entry) { back.append(entry.unrun) } else { self.settling.append(entry) }
         }
-        let count = ready.count
-        ready.removeAll { entry in
-            guard self.lane(of: entry) == lane else { return false }
-            back.append(entry)
-            return true
-        }
-        let waiters = waiting.keys.filter { self.lane(of: waiting[$0]!) == lane }.sorted()
+        let waiters = waiting.keys.filter { isOurs(waiting[$0]!) }.sorted()
         for number in waiters { back.append(waiting.removeValue(forKey: number)!) }
-        if ready.count < count || !waiters.isEmpty { held[lane]!.isRunning = false }
-        for entry in back { putBack(entry, in: lane) }
+        let starters = ready.filter(isOurs)
+        if !starters.isEmpty { ready = ready.filter { !isOurs($0) } }
+        if !starters.isEmpty || !waiters.isEmpty { held[lane]!.isRunning = false }
+        for entry in back + starters { putBack(entry, in: lane) }
     }
 
     /// A message came back from the writer unrun, because its lane is blocked there.

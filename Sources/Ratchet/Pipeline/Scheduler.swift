@@ -136,9 +136,7 @@ package struct Scheduler {
         balance()
     }
 
-    func lane(of entry: SettlementEntry) -> UInt64 {
-        ordering.lane(of: Int(entry.index), in: entry.batch.messages, slot: entry.batch.lease.slot)
-    }
+    func lane(of entry: SettlementEntry) -> UInt64 { ordering.lane(of: entry) }
 }
 
 // MARK: Intake

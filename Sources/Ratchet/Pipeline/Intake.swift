@@ -1,0 +1,68 @@
+/// Makes a fetched batch ready to be scheduled: payloads decoded, keys taken, fingerprints made. Runs outside of all locks.
+struct Intake<Payload: Sendable>: Sendable {
+    let decoder: Decoder<Payload>
+    let keys: KeySource<Payload>
+    let fingerprint: Fingerprint
+
+    func take(_ batch: MessageBatch, under lease: PartitionLease) -> KeyedBatch {
+        var payloads: [Payload?] = []
+        payloads.reserveCapacity(batch.count)
+        var faults: [Int: KeyedBatch.Fault] = [:]
+        var stored: [UInt8] = []
+        var ends: [UInt32] = []
+        if keys.append != nil {
+            stored.reserveCapacity(batch.count * 24)
+            ends.reserveCapacity(batch.count)
+        }
+        for index in 0..<batch.count {
+            let message = batch[index]
+            let start = stored.count
+            var reason = DeadLetter.Reason.undecodable
+            do {
+                let payload = try decoder.decode(message)
+                reason = .key
+                try keys.append?(payload, message, &stored)
+                payloads.append(payload)
+            } catch {
+                payloads.append(nil)
+                faults[index] = KeyedBatch.Fault(reason: reason, error: error)
+                if keys.append != nil {
+                    stored.removeLast(stored.count - start)
+                    stored.append(contentsOf: message.withPayloadBytes { IdempotencyKey(payload: $0).stored })
+                }
+            }
+            if keys.append != nil { ends.append(UInt32(stored.count)) }
+        }
+        return KeyedBatch(
+            messages: batch, lease: lease, payloads: Payloads(payloads), keys: stored, keyEnds: ends,
+            fingerprints: fingerprints(of: stored, ends), faults: faults)
+    }
+
+    private func fingerprints(of keys: [UInt8], _ ends: [UInt32]) -> [UInt64] {
+        let fingerprint = fingerprint
+        return keys.withUnsafeBytes { keys in
+            var start = 0
+            return ends.map { end in
+                defer { start = Int(end) }
+                return fingerprint(UnsafeRawBufferPointer(rebasing: keys[start..<Int(end)]))
+            }
+        }
+    }
+}
+
+/// The decoded payloads of a batch, by index; nil for a message at fault.
+final class Payloads<Payload: Sendable>: Sendable {
+    private let payloads: [Payload?]
+
+    init(_ payloads: [Payload?]) { self.payloads = payloads }
+
+    /// The payload of a message that reached its handler.
+    static func payload(of entry: SettlementEntry) -> Payload {
+        // Each pipeline makes its own batches and sees no others.
+        let payloads = unsafeDowncast(entry.batch.payloads, to: Payloads<Payload>.self)
+        guard let payload = payloads.payloads[Int(entry.index)] else {
+            preconditionFailure("\(entry.batch.lease.partition) at \(entry.offset): a message at fault reached the handler")
+        }
+        return payload
+    }
+}

@@ -1,0 +1,66 @@
+public import Logging
+
+/// A pipeline's settings. Everything has a default and a bound.
+public struct PipelineConfiguration: Sendable {
+    /// Which messages run one after the other. Default: those with the same key.
+    public var ordering = Ordering.key
+    /// How many async handlers run at once, 1 or more. Default: 16. Transactional handlers run one at a time.
+    public var concurrency = 16
+    /// How many messages of one partition may be in flight (delivered and not yet durable), 1 or more; a partition over it is paused. What
+    /// one fetch brings comes on top. Default: 4,096.
+    public var partitionInFlight = 4_096
+    /// How many messages may be in flight in all, 1 or more. Default: 16,384.
+    public var inFlight = 16_384
+    /// How many bytes may be in flight in all, 1 or more. Default: 64 MiB.
+    public var inFlightBytes = 64 << 20
+    /// How many messages one ledger transaction settles at the most, 1 to 16,384. Default: 2,000.
+    public var batch = 2_000
+    /// How many such batches may be on their way to the ledger, 1 or more. Default: 2.
+    public var batchesInFlight = 2
+    /// What becomes of failed messages. Default: 10 attempts, 1 s doubling to 30 s, then a dead letter.
+    public var retries = RetryPolicy()
+    /// How the outbox tries again to send; it never gives up, so only the delays count. Default: 100 ms doubling to 30 s.
+    public var outboxRetries = RetryPolicy(initialDelay: .milliseconds(100))
+    /// How many messages the outbox sends at once, 1 or more. Default: 1,000.
+    public var outboxBatch = 1_000
+    /// What to do with a duplicate whose payload is another. Default: keep the first, count, warn.
+    public var payloadConflict = PayloadConflict.keepFirst
+    /// Where to begin, and what to do where positions disagree.
+    public var resume = ResumePolicy()
+    /// How often positions are committed to the broker; the ledger is ahead by so much. Default: 1 s.
+    public var commitInterval: Duration = .seconds(1)
+    /// How long a shutdown or a revocation waits for what is running. Default: 30 s.
+    public var drainTimeout: Duration = .seconds(30)
+    /// A transactional handler that takes longer is named in a warning: it holds everybody up. Default: 10 ms.
+    public var slowTransaction: Duration = .milliseconds(10)
+    /// An async handler that takes longer is named in a warning. Default: 10 s.
+    public var slowHandler: Duration = .seconds(10)
+    /// Where the pipeline reports what it notices.
+    public var logger = Logger(label: "ratchet.pipeline")
+    /// What delays and intervals are measured by.
+    public var clock: any Clock<Duration> = ContinuousClock()
+
+    /// The defaults.
+    public init() {}
+
+    func check() throws(PipelineError) {
+        let positive = [
+            ("concurrency", concurrency), ("partitionInFlight", partitionInFlight), ("inFlight", inFlight),
+            ("inFlightBytes", inFlightBytes), ("batch", batch), ("batchesInFlight", batchesInFlight), ("outboxBatch", outboxBatch),
+        ]
+        for (name, value) in positive where value < 1 {
+            throw PipelineError(.invalidConfiguration, "\(name) is \(value), it must be 1 or more")
+        }
+        guard batch <= 16_384 else { throw PipelineError(.invalidConfiguration, "batch is \(batch), it must be 16,384 or less") }
+        guard commitInterval > .zero, drainTimeout >= .zero else {
+            throw PipelineError(
+                .invalidConfiguration, "commitInterval \(commitInterval) must be above zero, drainTimeout \(drainTimeout) not below")
+        }
+    }
+
+    func limits() -> Scheduler.Limits {
+        Scheduler.Limits(
+            partitionMessages: partitionInFlight, messages: inFlight, bytes: inFlightBytes, pieceMessages: batch,
+            pieces: batchesInFlight)
+    }
+}

@@ -1,0 +1,163 @@
+import CoreMetrics
+import Metrics
+import Synchronization
+import Logging
+
+extension PipelineRun {
+    /// Starts a partition that was assigned, where the ledger says; throws ``ResumeError`` if it must not be started.
+    func begin(_ assignment: Assignment, _ session: any SourceSession) async throws {
+        let partition = assignment.partition
+        let key = PositionLayout.key(
+            cluster: source.cluster, topic: assignment.topicID ?? partition.topic, partition: partition.partition,
+            group: source.group)
+        let known = try await ledger.position(key)
+        var decision = decide(assignment, known, .unread)
+        if case .verify(let offset) = decision {
+            let message = try await session.message(at: offset, of: partition)
+            let evidence = message.map { ResumeDecision.Evidence.digest($0.batch.digest(at: $0.index)) } ?? .gone
+            decision = decide(assignment, known, evidence)
+        }
+        let (offset, restart): (Int64, Bool)
+        switch decision {
+        case .start(let at): (offset, restart) = (at, false)
+        case .restart(let at): (offset, restart) = (at, true)
+        case .refuse(let code, let detail): throw ResumeError(code, partition: partition, detail: detail)
+        case .verify(let at): preconditionFailure("\(partition): the record at \(at) was read and is to be read again")
+        }
+        let slot = state.withLock { $0.scheduler.reserveSlot() }
+        let lease = try await ledger.lease(
+            key, of: partition, generation: assignment.generation, slot: slot, startingAt: offset, restart: restart)
+        change(session) { $0.add(lease) }
+        state.withLock { state in
+            state.drains[slot] = Latch()
+            if assignment.committed?.offset != offset { state.uncommitted[slot] = offset }
+        }
+        progress.reached([(partition, offset)])
+        logger.info(
+            "partition assigned",
+            metadata: [
+                LogKeys.topic: "\(partition.topic)", LogKeys.partition: "\(partition.partition)",
+                LogKeys.generation: "\(assignment.generation)", LogKeys.position: "\(offset)",
+            ])
+        try await session.start(partition, at: offset, generation: assignment.generation)
+    }
+
+    private func decide(
+        _ assignment: Assignment, _ known: OffsetTracker?, _ evidence: ResumeDecision.Evidence
+    ) -> ResumeDecision {
+        ResumeDecision.decide(
+            assignment: assignment, ledger: known, ledgerID: ledger.id, policy: configuration.resume, evidence: evidence)
+    }
+
+    /// Drain, commit, fence, then let go.
+    func giveBack(_ partitions: [TopicPartition], within limit: Duration, _ session: any SourceSession) async {
+        let leases = leases(of: partitions)
+        await drain(leases, within: min(limit, configuration.drainTimeout), session)
+        await session.release(partitions)
+        logger.info("partitions given back", metadata: [LogKeys.count: "\(partitions.count)"])
+    }
+
+    /// The partitions are another member's already: nothing of ours counts any more.
+    func lose(_ partitions: [TopicPartition]) {
+        let leases = leases(of: partitions)
+        for lease in leases { lease.fence() }
+        change(nil) { scheduler in
+            for lease in leases { scheduler.remove(slot: lease.slot) }
+        }
+        state.withLock { state in
+            for lease in leases {
+                state.drains[lease.slot]?.open()
+                state.drains[lease.slot] = nil
+                state.uncommitted[lease.slot] = nil
+            }
+        }
+        logger.warning(
+            "partitions lost: another member has them; what was running for them will be run there",
+            metadata: [LogKeys.count: "\(partitions.count)"])
+    }
+
+    private func leases(of partitions: [TopicPartition]) -> [PartitionLease] {
+        state.withLock { state in partitions.compactMap { state.scheduler.lease(of: $0) } }
+    }
+
+    /// Waits until everything of these partitions that runs is settled, to a deadline; fences them and commits what is durable.
+    func drain(_ leases: [PartitionLease], within limit: Duration, _ session: any SourceSession) async {
+        change(session) { scheduler in
+            for lease in leases { scheduler.drain(slot: lease.slot) }
+        }
+        let latches = state.withLock { state in leases.compactMap { state.drains[$0.slot] } }
+        let isDrained = await withTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                for latch in latches { await latch.wait() }
+                return !Task.isCancelled
+            }
+            group.addTask {
+                // A failed ledger settles nothing any more: there is nothing to wait for.
+                await self.pause(for: limit)
+                return false
+            }
+            let first = await group.next() ?? false
+            group.cancelAll()
+            return first
+        }
+        for lease in leases { lease.fence() }
+        if !isDrained {
+            logger.warning(
+                "drain timed out: what is still running will be run again by the partition's next owner",
+                metadata: [LogKeys.count: "\(leases.count)"])
+        }
+        await commit(session)
+        change(nil) { scheduler in
+            for lease in leases { scheduler.remove(slot: lease.slot) }
+        }
+        state.withLock { state in
+            for lease in leases {
+                state.drains[lease.slot] = nil
+                state.uncommitted[lease.slot] = nil
+            }
+        }
+    }
+
+    /// Commits durable positions from time to time, and lets expired keys go where no message does it by the way.
+    func commitNowAndThen(_ session: any SourceSession) async {
+        while !Task.isCancelled {
+            await pause(for: configuration.commitInterval)
+            if Task.isCancelled { return }
+            await commit(session)
+            do {
+                if ledger.hasExpired { try await ledger.expire() }
+            } catch {
+                fail(error)
+            }
+            let isFull = ledger.isWindowFull
+            change(session) { $0.setFull(isFull) }
+            metrics.inFlight.record(state.withLock { $0.scheduler.inFlight })
+        }
+    }
+
+    /// Commits what is durable and not committed yet. Never past what the ledger has synced.
+    func commit(_ session: any SourceSession) async {
+        let metadata = CommitMetadata(ledger: ledger.id, epoch: ledger.epoch).description
+        let pending = state.withLock { state in
+            let leases = state.scheduler.leases
+            let pending = leases.compactMap { lease in state.uncommitted[lease.slot].map { (lease, $0) } }
+            for (lease, _) in pending { state.uncommitted[lease.slot] = nil }
+            return pending
+        }
+        guard !pending.isEmpty else { return }
+        let commits = pending.map { lease, offset in
+            OffsetCommit(partition: lease.partition, offset: offset, generation: lease.generation, metadata: metadata)
+        }
+        do {
+            try await session.commit(commits)
+        } catch {
+            // The ledger knows better than the broker: nothing is lost, and the next commit carries the position on.
+            logger.warning("commit failed, tried again later", metadata: [LogKeys.error: "\(error)"])
+            state.withLock { state in
+                for (lease, offset) in pending where !lease.isFenced && state.uncommitted[lease.slot] == nil {
+                    state.uncommitted[lease.slot] = offset
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,189 @@
+import CoreMetrics
+import Logging
+import ServiceLifecycle
+import Synchronization
+
+/// One run of a pipeline: the shell around the scheduler. It performs what the scheduler decides, and holds its lock for a
+/// transition, never across I/O.
+final class PipelineRun<Payload: Sendable>: Sendable {
+    struct State {
+        var scheduler: Scheduler
+        var idle: [CheckedContinuation<SettlementEntry?, Never>] = []
+        var drains: [Int: Latch] = [:]
+        /// Durable and not yet committed positions, by slot.
+        var uncommitted: [Int: Int64] = [:]
+        var isSubmitting = false
+        var isEnding = false
+        var nextWaiter = 1
+        var failure: (any Error)?
+    }
+
+    let name: String
+    let source: any Source
+    let ledger: Ledger
+    let sink: (any Sink)?
+    let intake: Intake<Payload>
+    let handler: Pipeline<Payload>.Handler
+    let configuration: PipelineConfiguration
+    let progress: Progress
+    let metrics: PipelineMetrics
+    let span: ProcessSpan
+    let logger: Logger
+    let state: Mutex<State>
+    /// The run is to end: shutdown, or a failure.
+    let ending = Latch()
+    /// The next retry may be due earlier than the timer believes.
+    let rearmed = Signal()
+    let claimant = Mutex(0)
+
+    init(
+        name: String, source: any Source, ledger: Ledger, sink: (any Sink)?, intake: Intake<Payload>,
+        handler: Pipeline<Payload>.Handler, configuration: PipelineConfiguration, progress: Progress
+    ) {
+        self.name = name
+        self.source = source
+        self.ledger = ledger
+        self.sink = sink
+        self.intake = intake
+        self.handler = handler
+        self.configuration = configuration
+        self.progress = progress
+        metrics = PipelineMetrics(pipeline: name, system: source.system, group: source.group)
+        span = ProcessSpan(system: source.system, group: source.group)
+        var logger = configuration.logger
+        logger[metadataKey: LogKeys.pipeline] = "\(name)"
+        logger[metadataKey: LogKeys.group] = "\(source.group)"
+        self.logger = logger
+        let execution: Scheduler.Execution =
+            switch handler {
+            case .inTasks: .inTasks
+            case .inWriter: .inWriter
+            }
+        state = Mutex(
+            State(
+                scheduler: Scheduler(execution: execution, ordering: configuration.ordering, limits: configuration.limits())))
+    }
+
+    func run() async throws {
+        try await ledger.bind(to: source.group)
+        let session = try await source.open()
+        let pipeline = ledger.claims.register { [weak self] messages in self?.stopWaiting(messages) }
+        claimant.withLock { $0 = pipeline }
+        await withGracefulShutdownHandler {
+            await withTaskGroup { group in
+                addTasks(to: &group, session)
+                await pollUntilEnd(session)
+                await end(session)
+                group.cancelAll()
+            }
+        } onGracefulShutdown: {
+            self.ending.open()
+        }
+        ledger.claims.unregister(pipeline)
+        if let failure = state.withLock({ $0.failure }) { throw failure }
+        try Task.checkCancellation()
+    }
+
+    private func addTasks(to group: inout TaskGroup<Void>, _ session: any SourceSession) {
+        if case .inTasks(let handler) = handler {
+            for _ in 0..<configuration.concurrency {
+                group.addTask { await self.work(handler) }
+            }
+        }
+        group.addTask { await self.keepRetryTime() }
+        group.addTask { await self.commitNowAndThen(session) }
+        if let sink {
+            let relay = OutboxRelay(
+                outbox: ledger.outbox, sink: sink,
+                settings: .init(
+                    batch: configuration.outboxBatch, window: configuration.outboxBatch * 4, retries: configuration.outboxRetries),
+                clock: configuration.clock, time: ledger.configuration.time, random: ledger.configuration.random, logger: logger
+            ) { [progress, metrics] count in
+                progress.count { $0.sent += count }
+                metrics.sent.increment(by: count)
+            }
+            group.addTask {
+                do { try await relay.run() } catch is CancellationError {} catch { self.fail(error) }
+            }
+        }
+    }
+
+    /// Ends the run with an error, once what is running is settled.
+    func fail(_ error: any Error) {
+        state.withLock { if $0.failure == nil { $0.failure = error } }
+        ending.open()
+    }
+
+    /// Polls until the session ends or the run is to end. The poll waits beside whatever drains: a slow handler never keeps the
+    /// group from hearing of this member.
+    private func pollUntilEnd(_ session: any SourceSession) async {
+        await withTaskGroup { group in
+            group.addTask {
+                do { try await self.poll(session) } catch is CancellationError {} catch { self.fail(error) }
+            }
+            group.addTask { await self.ending.wait() }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private func poll(_ session: any SourceSession) async throws {
+        try await withThrowingDiscardingTaskGroup { group in
+            defer { group.cancelAll() }
+            while true {
+                switch try await session.next() {
+                case .assigned(let assignments):
+                    for assignment in assignments { try await begin(assignment, session) }
+                case .messages(let batch): take(batch, session)
+                case .revoking(let partitions, let limit):
+                    group.addTask { await self.giveBack(partitions, within: limit, session) }
+                case .lost(let partitions): lose(partitions)
+                case .closed: return
+                }
+            }
+        }
+    }
+
+    private func take(_ batch: MessageBatch, _ session: any SourceSession) {
+        let lease = state.withLock { $0.scheduler.lease(of: batch.partition) }
+        guard let lease, lease.generation == batch.generation else { return }
+        let decoded = intake.take(batch, under: lease)
+        progress.count { $0.delivered += batch.count }
+        metrics.consumed.increment(by: batch.count)
+        change(session) { $0.admit(decoded) }
+    }
+
+    /// Waits for what is running, settles and commits it, and leaves the group.
+    private func end(_ session: any SourceSession) async {
+        let leases = state.withLock { $0.scheduler.leases }
+        if Task.isCancelled {
+            for lease in leases { lease.fence() }
+        } else {
+            await drain(leases, within: configuration.drainTimeout, session)
+            await flushOutbox()
+        }
+        await session.close()
+        let idle = state.withLock { state in
+            state.isEnding = true
+            defer { state.idle = [] }
+            return state.idle
+        }
+        for continuation in idle { continuation.resume(returning: nil) }
+    }
+
+    /// A shutdown sends what is in the outbox if it can; what it cannot send stays for the next run.
+    private func flushOutbox() async {
+        guard sink != nil else { return }
+        await withTaskGroup { group in
+            group.addTask { do { try await self.ledger.outbox.drained() } catch { self.fail(error) } }
+            group.addTask { await self.pause(for: self.configuration.drainTimeout) }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    /// Waits for `duration` or until the task is cancelled.
+    func pause(for duration: Duration) async {
+        do { try await configuration.clock.sleep(for: duration) } catch { return }
+    }
+}

@@ -1,0 +1,45 @@
+import Metrics
+
+/// A pipeline's instruments, made once. Names are OpenTelemetry's messaging conventions where they have one, `ratchet.*` otherwise.
+struct PipelineMetrics: Sendable {
+    /// Messages delivered to the pipeline.
+    let consumed: Counter
+    /// How long handlers took.
+    let processDuration: Metrics.Timer
+    /// Messages the outbox has sent.
+    let sent: Counter
+    let processed: Counter
+    let duplicates: Counter
+    let redelivered: Counter
+    let deadLettered: Counter
+    let discarded: Counter
+    let retried: Counter
+    let conflicts: Counter
+    let evicted: Counter
+    let fenced: Counter
+    let inFlight: Gauge
+
+    init(pipeline: String, system: String, group: String) {
+        let dimensions = [
+            ("messaging.system", system), ("messaging.consumer.group.name", group), ("ratchet.pipeline", pipeline),
+        ]
+        let operation = dimensions + [("messaging.operation.name", "process")]
+        consumed = Counter(label: "messaging.client.consumed.messages", dimensions: operation)
+        processDuration = Timer(label: "messaging.process.duration", dimensions: operation, preferredDisplayUnit: .seconds)
+        sent = Counter(
+            label: "messaging.client.sent.messages", dimensions: dimensions + [("messaging.operation.name", "publish")])
+        func outcome(_ name: String) -> Counter {
+            Counter(label: "ratchet.pipeline.messages", dimensions: dimensions + [("ratchet.outcome", name)])
+        }
+        processed = outcome("processed")
+        duplicates = outcome("duplicate")
+        redelivered = outcome("redelivered")
+        deadLettered = outcome("dead_lettered")
+        discarded = outcome("discarded")
+        retried = outcome("retried")
+        fenced = outcome("fenced")
+        conflicts = Counter(label: "ratchet.deduplication.conflicts", dimensions: dimensions)
+        evicted = Counter(label: "ratchet.deduplication.evicted", dimensions: dimensions)
+        inFlight = Gauge(label: "ratchet.pipeline.in_flight", dimensions: dimensions)
+    }
+}
