@@ -1,0 +1,28 @@
+/// Work for a ``WriterThread``: what one caller wants written, whole or not at all.
+public protocol WritePiece: AnyObject, Sendable {
+    /// About how many bytes it writes: bounds the groups, and counts against the quota. Read once, when it is
+    /// submitted.
+    var byteCount: Int { get }
+
+    /// Whether it frees more than it writes, as an expiry does: then it runs beyond the quota too. Default: false.
+    var reclaims: Bool { get }
+
+    /// Does the work, on the writer thread, at most once. What it wrote is not safe yet when it returns.
+    ///
+    /// - Parameter transaction: Where to write. When this throws, what it wrote is undone, and nothing else.
+    func write(in transaction: borrowing WriteTransaction) throws
+
+    /// Takes the outcome, exactly once. Must not block.
+    ///
+    /// Called on the writer thread, after the commit of the piece's group, or on the thread of `submit` when the piece
+    /// was not taken on.
+    ///
+    /// - Parameter result: Success when the piece's writes are committed as safely as the environment does; else the
+    ///   error that undid them, or kept them from being made.
+    func completed(_ result: Result<Void, any Error>)
+}
+
+extension WritePiece {
+    /// False.
+    public var reclaims: Bool { false }
+}

@@ -1,0 +1,132 @@
+import Synchronization
+
+/// The one thread that writes to an environment.
+///
+/// Callers hand it pieces of work and go on. It takes all that wait, up to the limits, writes them in one transaction,
+/// commits once and completes them in order. A piece that fails undoes only its own writes.
+///
+/// The thread ends after ``stop()``, or, when nobody calls that, once the last reference is gone; what was submitted
+/// runs first either way.
+public final class WriterThread: Sendable {
+    /// The bounds of a writer thread.
+    public struct Limits: Sendable, Hashable {
+        /// The most pieces in one commit. Default: 256.
+        public var pieces: Int
+        /// The most bytes in one commit, by the pieces' own estimate; a piece beyond it is committed alone. Default: 64
+        /// MiB.
+        public var bytes: Int
+        /// The most pieces that wait. Default: 65,536.
+        public var queuedPieces: Int
+
+        /// The defaults, but for what is given.
+        ///
+        /// - Parameters:
+        ///   - pieces: The most pieces in one commit.
+        ///   - bytes: The most bytes in one commit.
+        ///   - queuedPieces: The most pieces that wait.
+        public init(pieces: Int = 256, bytes: Int = 64 << 20, queuedPieces: Int = 65_536) {
+            self.pieces = pieces
+            self.bytes = bytes
+            self.queuedPieces = queuedPieces
+        }
+    }
+
+    private let queue: WriterQueue
+    private let path: String
+
+    /// Starts the thread.
+    ///
+    /// - Parameters:
+    ///   - environment: Where to write. It is kept open until the thread has ended, unless it is closed.
+    ///   - name: The thread's name, as debuggers show it; some systems show 15 bytes of it.
+    ///   - limits: The bounds.
+    public init(environment: Environment, name: String, limits: Limits = .init()) {
+        let queue = WriterQueue(limits: limits)
+        self.queue = queue
+        path = environment.path
+        // Keeps the queue, not this object: its deinit ends the thread.
+        Platform.startThread(name: name) {
+            queue.attach()
+            while let group = queue.next() { group.run(in: environment) }
+            queue.detach()
+        }
+    }
+
+    deinit { queue.finish() }
+
+    /// Hands over a piece. Never blocks.
+    ///
+    /// Past the bound of waiting pieces, or after ``stop()``, the piece is completed here and now with
+    /// ``LMDBError/Code/queueFull`` or ``LMDBError/Code/closed``.
+    ///
+    /// - Parameter piece: The work. The same piece is submitted once only.
+    public func submit(_ piece: any WritePiece) {
+        guard let refusal = queue.append(WriteGroup.Entry(piece)) else { return }
+        let detail =
+            switch refusal {
+            case .queueFull: "too many pieces wait: submit fewer at a time, or raise queuedPieces"
+            default: "the writer thread was stopped"
+            }
+        piece.completed(.failure(LMDBError(refusal, operation: "submit", path: path, detail: detail)))
+    }
+
+    /// Runs a closure as a piece and waits for its commit. Cancelling the task changes nothing: what was submitted is
+    /// written.
+    ///
+    /// - Parameters:
+    ///   - byteCount: About how many bytes it writes.
+    ///   - reclaims: Whether it frees more than it writes, and so runs beyond the quota too.
+    ///   - body: Reads and writes, on the writer thread.
+    /// - Returns: What the closure returned, once that is committed.
+    /// - Throws: What the closure throws, or the ``LMDBError`` that undid it.
+    public func write<R: Sendable>(
+        byteCount: Int = 0,
+        reclaims: Bool = false,
+        _ body: @escaping @Sendable (borrowing WriteTransaction) throws -> R
+    ) async throws -> R {
+        try await withCheckedThrowingContinuation { continuation in
+            submit(ClosurePiece(byteCount: byteCount, reclaims: reclaims, body: body, continuation: continuation))
+        }
+    }
+
+    /// Whether the caller runs on the writer thread.
+    public var isOnThread: Bool { queue.isAttached }
+
+    /// Takes no more pieces, runs all that wait, and returns once the thread has ended its work. Calling it again waits
+    /// for the same end.
+    public func stop() async {
+        queue.finish()
+        await queue.ended()
+    }
+}
+
+/// A closure as a piece. Only the writer thread touches its result, between `write` and `completed`.
+private final class ClosurePiece<R: Sendable>: WritePiece, @unchecked Sendable {
+    let byteCount: Int
+    let reclaims: Bool
+    private let body: @Sendable (borrowing WriteTransaction) throws -> R
+    private let continuation: CheckedContinuation<R, any Error>
+    private var value: R?
+
+    init(
+        byteCount: Int,
+        reclaims: Bool,
+        body: @escaping @Sendable (borrowing WriteTransaction) throws -> R,
+        continuation: CheckedContinuation<R, any Error>
+    ) {
+        self.byteCount = byteCount
+        self.reclaims = reclaims
+        self.body = body
+        self.continuation = continuation
+    }
+
+    func write(in transaction: borrowing WriteTransaction) throws { value = try body(transaction) }
+
+    func completed(_ result: Result<Void, any Error>) {
+        switch (result, value) {
+        case (.success, let value?): continuation.resume(returning: value)
+        case (.success, nil): preconditionFailure("A piece was committed without having been written.")
+        case (.failure(let error), _): continuation.resume(throwing: error)
+        }
+    }
+}

@@ -1,0 +1,2 @@
+#include "CFaults.h"
+int faults_version(void) { return 1; }
