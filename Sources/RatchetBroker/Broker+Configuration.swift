@@ -1,0 +1,67 @@
+public import Logging
+
+extension Broker {
+    /// How a broker is opened. Everything has a default.
+    public struct Configuration: Sendable {
+        /// The most bytes that the broker's files may use; beyond them sends throw ``BrokerError/Code/full``. One group
+        /// of sends, up to 16 MiB, may go over it. Default: 64 GiB.
+        public var maximumBytes = 64 << 30
+        /// The most partitions of all topics together. Default: 16,384.
+        public var maximumPartitions = 16_384
+        /// The most consumer groups that are active between opening and closing. Default: 1,024.
+        public var maximumGroups = 1024
+        /// The most bytes of sends that are on their way; later senders wait. A single larger batch goes alone.
+        /// Default: 64 MiB.
+        public var maximumPendingBytes = 64 << 20
+        /// The most messages that a session gets at once. Default: 1,000.
+        public var maximumFetchMessages = 1000
+        /// The most bytes that a session gets at once, unless a single message is larger. Default: 1 MiB.
+        public var maximumFetchBytes = 1 << 20
+        /// A member that is silent for longer is evicted, at the next tick. Default: 45 s.
+        public var sessionTimeout = Duration.seconds(45)
+        /// Revoked partitions that are not released by then are lost to their owner, at the next tick. Default: 60 s.
+        public var revokeTimeout = Duration.seconds(60)
+        /// How often ``Broker/run()`` looks for timeouts. Default: 500 ms.
+        public var tickInterval = Duration.milliseconds(500)
+        /// How often ``Broker/run()`` removes what is older than its topic's retention. Default: 30 s.
+        public var retentionInterval = Duration.seconds(30)
+        /// Timeouts and ticks go by this clock. Default: `ContinuousClock`.
+        public var clock: any Clock<Duration> = ContinuousClock()
+        /// Timestamps and retention by time go by this one. Default: the system's.
+        public var wallClock = WallClock.system
+        /// Where the broker logs. Default: label `ratchet.broker`.
+        public var logger = Logger(label: "ratchet.broker")
+
+        /// The defaults.
+        public init() {}
+
+        func check() throws(BrokerError) {
+            for (name, value) in [
+                ("maximumBytes", maximumBytes), ("maximumPartitions", maximumPartitions),
+                ("maximumGroups", maximumGroups), ("maximumPendingBytes", maximumPendingBytes),
+                ("maximumFetchMessages", maximumFetchMessages), ("maximumFetchBytes", maximumFetchBytes),
+            ] where value < 1 || value > 1 << 44 {
+                throw BrokerError(.invalidArgument, "\(name) of \(value): 1 to \(1 << 44)")
+            }
+            for (name, value) in [
+                ("sessionTimeout", sessionTimeout), ("revokeTimeout", revokeTimeout), ("tickInterval", tickInterval),
+                ("retentionInterval", retentionInterval),
+            ] where value <= .zero {
+                throw BrokerError(.invalidArgument, "\(name) of \(value): more than zero")
+            }
+        }
+    }
+
+    /// Where the time of day comes from.
+    public struct WallClock: Sendable {
+        private let milliseconds: @Sendable () -> Int64
+
+        /// A clock that reads `milliseconds` since 1970.
+        public init(milliseconds: @escaping @Sendable () -> Int64) { self.milliseconds = milliseconds }
+
+        /// The system's time of day.
+        public static let system = WallClock { Platform.wallClockMilliseconds }
+
+        var now: Int64 { milliseconds() }
+    }
+}

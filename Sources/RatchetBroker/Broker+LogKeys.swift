@@ -1,0 +1,27 @@
+import Logging
+import Ratchet
+
+/// The metadata of the broker's log lines, each key in this one place.
+enum LogKeys {
+    static func group(_ name: String, _ member: GroupCoordinator.MemberID) -> Logger.Metadata {
+        ["group": "\(name)", "member": "\(member)"]
+    }
+
+    static func group(
+        _ name: String,
+        _ member: GroupCoordinator.MemberID,
+        _ partitions: [TopicPartition]
+    ) -> Logger.Metadata {
+        var metadata = group(name, member)
+        metadata["partitions"] = "\(partitions.map(\.description).joined(separator: " "))"
+        return metadata
+    }
+
+    static func error(_ error: any Error, group name: String) -> Logger.Metadata {
+        ["group": "\(name)", "error": "\(error)"]
+    }
+
+    static func topic(_ name: String) -> Logger.Metadata { ["topic": "\(name)"] }
+
+    static func path(_ path: String) -> Logger.Metadata { ["path": "\(path)"] }
+}

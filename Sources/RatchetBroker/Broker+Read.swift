@@ -1,0 +1,57 @@
+public import Ratchet
+
+/// The messages of one partition, from an offset to the end that the log had when the reading began. See
+/// ``Broker/read(_:from:maximumMessages:)``.
+public struct BrokerLog: AsyncSequence, Sendable {
+    /// Batches of consecutive messages.
+    public typealias Element = MessageBatch
+
+    fileprivate let reader: LogReader
+    fileprivate let range: Range<Int64>
+    fileprivate let limits: LogReader.Limits
+
+    /// An iterator at the first offset.
+    public func makeAsyncIterator() -> Iterator { Iterator(log: self, position: range.lowerBound) }
+
+    /// Reads batch after batch.
+    public struct Iterator: AsyncIteratorProtocol {
+        fileprivate let log: BrokerLog
+        fileprivate var position: Int64
+        fileprivate var place: LogReader.Place?
+
+        /// The next batch, nil at the end. Throws ``/Ratchet/SourceError``: `offsetOutOfRange` when retention was
+        /// faster, `corrupted`.
+        public mutating func next() async throws -> MessageBatch? {
+            guard position < log.range.upperBound else { return nil }
+            var limits = log.limits
+            limits.messages = Int(Swift.min(Int64(limits.messages), log.range.upperBound - position))
+            let batch = try log.reader.read(from: position, generation: 0, limits: limits, place: &place)
+            if let batch { position = batch.lastOffset + 1 }
+            return batch
+        }
+    }
+}
+
+extension Broker {
+    /// Reads a partition without a group: from `offset`, nil for the first one kept, to the log's end as it is now, in
+    /// batches of up to `maximumMessages`. Throws ``/Ratchet/SourceError``: `unknownTopic`, `offsetOutOfRange`,
+    /// `invalidArgument`.
+    public func read(
+        _ partition: TopicPartition,
+        from offset: Int64? = nil,
+        maximumMessages: Int = 1000
+    ) throws -> BrokerLog {
+        guard let log = catalog.log(of: partition) else {
+            throw SourceError(.unknownTopic, "there is no \(partition)")
+        }
+        guard maximumMessages > 0 else {
+            throw SourceError(.invalidArgument, "\(maximumMessages) messages at most from \(partition): one or more")
+        }
+        let range = log.range
+        let reader = LogReader(storage: storage, log: log)
+        let start = offset ?? range.lowerBound
+        guard range.contains(start) || start == range.upperBound else { throw reader.outOfRange(start, range) }
+        let limits = LogReader.Limits(messages: maximumMessages, bytes: configuration.maximumFetchBytes)
+        return BrokerLog(reader: reader, range: start..<range.upperBound, limits: limits)
+    }
+}

@@ -1,0 +1,66 @@
+public import Ratchet
+
+/// Where a sent message is.
+public struct RecordMetadata: Sendable, Hashable {
+    /// The partition that it went to.
+    public var partition: TopicPartition
+    /// Its offset there.
+    public var offset: Int64
+}
+
+extension Broker: Sink {
+    /// Sends one message and returns once it is durable. Messages that are sent at the same time share one sync.
+    ///
+    /// The partition: the message's own, else Kafka's default choice by key, else the next in turn. Throws
+    /// ``/Ratchet/MessageError``: `tooLarge`, `emptyKey`, `invalidHeader`, `unknownTopic`, `unknownPartition`;
+    /// ``BrokerError``: `full`, `storage`, `closed`. Nothing was written then, but for `storage`, where it is not
+    /// known. `CancellationError` when cancelled while waiting for ``Configuration/maximumPendingBytes``.
+    @discardableResult
+    public func send(_ message: OutgoingMessage) async throws -> RecordMetadata {
+        let (batch, offsets) = try await append(OutgoingBatch(CollectionOfOne(message)))
+        return RecordMetadata(partition: batch.segments[0].log.partition, offset: offsets[0])
+    }
+
+    /// Sends messages in order, all or none, whatever their partitions; see ``send(_:)-(OutgoingBatch)``.
+    @discardableResult
+    public func send(_ messages: [OutgoingMessage]) async throws -> [RecordMetadata] {
+        try await send(OutgoingBatch(messages))
+    }
+
+    /// Sends a batch in order, all or none, whatever the partitions, and returns once it is durable: where each message
+    /// is.
+    ///
+    /// Messages without a key and a partition go to one partition together, those of the next batch to the next. Throws
+    /// what the sending of one message throws, for the first message that is at fault.
+    @discardableResult
+    public func send(_ batch: OutgoingBatch) async throws -> [RecordMetadata] {
+        let (routed, offsets) = try await append(batch)
+        return routed.places.compactMap { place in
+            place.map { place in
+                RecordMetadata(
+                    partition: routed.segments[place.segment].log.partition,
+                    offset: offsets[place.segment] + Int64(place.index)
+                )
+            }
+        }
+    }
+
+    /// Sends a batch as a ``/Ratchet/Sink``: a message at fault fails alone; all others are sent in order, and are
+    /// durable.
+    @_disfavoredOverload
+    public func send(_ batch: OutgoingBatch) async throws -> [SinkFailure] {
+        let (routed, _) = try await append(batch, skippingFaults: true)
+        return routed.faults.map { SinkFailure(index: $0.index, error: $0.error) }
+    }
+
+    private func append(
+        _ batch: OutgoingBatch,
+        skippingFaults: Bool = false
+    ) async throws -> (RoutedBatch, [Int64]) {
+        try await appender.append(byteCount: batch.byteCount) {
+            let routed = RoutedBatch(batch, catalog: catalog, now: configuration.wallClock.now)
+            if !skippingFaults, let fault = routed.faults.first { throw fault.error }
+            return routed
+        }
+    }
+}

@@ -1,0 +1,67 @@
+import Ratchet
+public import ServiceLifecycle
+
+extension Broker: Service {
+    /// Looks for timeouts and for what is older than its retention, until graceful shutdown or cancellation. The broker
+    /// stays open: ``close()`` ends it. Without this everything works but for session timeouts, revoke deadlines and
+    /// retention by time.
+    ///
+    /// Throws ``BrokerError`` when the storage has failed.
+    public func run() async throws {
+        try await cancelWhenGracefulShutdown {
+            var lastCleaning = self.clock.now
+            // Cancellation, by a shutdown too, ends the sleep.
+            while (try? await self.clock.sleep(for: self.configuration.tickInterval)) != nil {
+                for group in self.activeGroups { group.tick() }
+                guard self.clock.now - lastCleaning >= self.configuration.retentionInterval else { continue }
+                try await self.clean()
+                lastCleaning = self.clock.now
+            }
+        }
+    }
+
+    /// Removes the chunks that are older than their topics' retention, or beyond its size, in transactions of bounded
+    /// size.
+    func clean() async throws {
+        let (tables, now) = (storage.tables, configuration.wallClock.now)
+        for topic in catalog.all {
+            for log in topic.logs {
+                while try storage.read({ try log.isTrimDue(now: now, in: $0, tables) }) {
+                    try await trim(log, now: now)
+                }
+            }
+        }
+    }
+
+    private func trim(_ log: PartitionLog, now: Int64) async throws {
+        let tables = storage.tables
+        _ = try await storage.write(reclaims: true) { transaction -> PartitionRow? in
+            // Nil once the topic is deleted.
+            guard var row = try transaction.partition(log.uid, in: tables) else { return nil }
+            try log.trim(&row, now: now, in: transaction, tables)
+            try transaction.put(row, for: log.uid, in: tables)
+            return row
+        } published: { row in
+            if let row { log.publish(row) }
+        }
+    }
+}
+
+extension Broker {
+    /// The record at `offset`, nil when the log does not hold it.
+    func message(at offset: Int64, of partition: TopicPartition, generation: Int64) throws -> Message? {
+        guard let log = catalog.log(of: partition) else {
+            throw SourceError(.unknownTopic, "there is no \(partition)")
+        }
+        guard log.range.contains(offset) else { return nil }
+        var place: LogReader.Place?
+        let reader = LogReader(storage: storage, log: log)
+        do {
+            let limits = LogReader.Limits(messages: 1, bytes: 1)
+            return try reader.read(from: offset, generation: generation, limits: limits, place: &place)?[0]
+        } catch let error as SourceError where error.code == .offsetOutOfRange {
+            // Retention was faster.
+            return nil
+        }
+    }
+}

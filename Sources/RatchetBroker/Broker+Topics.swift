@@ -1,0 +1,116 @@
+import LMDB
+import Logging
+public import Ratchet
+import Synchronization
+
+/// A topic as it is now.
+public struct TopicDescription: Sendable, Hashable {
+    /// The topic's name.
+    public var name: String
+    /// The topic's id, 32 hexadecimal digits: another one for a topic made anew under the same name.
+    public var id: String
+    /// What it was created with.
+    public var settings: TopicSettings
+    /// Its partitions, by number.
+    public var partitions: [Partition]
+
+    /// A partition as it is now.
+    public struct Partition: Sendable, Hashable {
+        /// The topic and the number.
+        public var partition: TopicPartition
+        /// The offsets that the log holds: from the first one kept to the one that the next message will get.
+        public var log: Range<Int64>
+        /// The bytes of its chunks.
+        public var bytes: Int
+    }
+}
+
+extension Broker {
+    /// Creates a topic and returns once it is durable. Does nothing when it exists with the same settings.
+    ///
+    /// The name: 1 to 249 letters, digits, `.`, `_` and `-`. `maximumMessageSize` is in bytes as encoded, at most 64
+    /// MiB. Throws ``BrokerError``: `topicExists` when it has other settings, `invalidArgument`, or `limitReached`.
+    public func createTopic(
+        _ name: String,
+        partitions: Int = 1,
+        retention: Retention = Retention(),
+        maximumMessageSize: Int = 1 << 20
+    ) async throws {
+        let settings = TopicSettings(
+            partitions: partitions,
+            retention: retention,
+            maximumMessageSize: maximumMessageSize
+        )
+        try Name.check(name, "topic")
+        try settings.check(for: name)
+        let id = generator.withLock { Self.makeID(&$0) }
+        let (tables, limit, catalog) = (storage.tables, configuration.maximumPartitions, catalog)
+        let created = try await storage.write(byteCount: 256 + partitions * 64) { transaction in
+            try Topic.create(name, id: id, settings, limit: limit, in: transaction, tables)
+        } published: { topic in
+            if let topic { catalog[name] = topic }
+        }
+        guard created != nil else { return }
+        configuration.logger.info("A topic was created.", metadata: LogKeys.topic(name))
+        for group in activeGroups { group.topicChanged(name) }
+    }
+
+    /// Deletes a topic with its messages and all groups' offsets in it. Members lose its partitions at once.
+    ///
+    /// When this returns the topic is gone for good and its space free; after a crash in between it is gone as well,
+    /// and its space is freed at the next opening. Throws ``BrokerError`` with `unknownTopic`.
+    public func deleteTopic(_ name: String) async throws {
+        let (tables, catalog) = (storage.tables, catalog)
+        let topic = try existing(name)
+        try await storage.write(reclaims: true) { transaction in
+            try topic.delete(in: transaction, tables)
+        } published: {
+            catalog[name] = nil
+        }
+        configuration.logger.info("A topic was deleted.", metadata: LogKeys.topic(name))
+        for group in activeGroups { group.topicChanged(name) }
+        try await Garbage.removeAll(storage)
+    }
+
+    /// The names of all topics, sorted.
+    public func topics() -> [String] { catalog.all.map(\.name) }
+
+    /// A topic with its partitions as they are now. Throws ``BrokerError`` with `unknownTopic`.
+    public func describe(_ name: String) throws -> TopicDescription {
+        let topic = try existing(name)
+        return TopicDescription(
+            name: name,
+            id: topic.id,
+            settings: topic.row.settings,
+            partitions: topic.logs.map { .init(partition: $0.partition, log: $0.range, bytes: $0.bytes) }
+        )
+    }
+
+    /// What a group has committed, in the partitions of the topics that exist.
+    public func offsets(group: String) throws -> [TopicPartition: CommittedOffset] {
+        try Name.check(group, "group")
+        let (tables, topics) = (storage.tables, catalog.all)
+        return try storage.read { transaction in
+            var offsets: [TopicPartition: CommittedOffset] = [:]
+            for topic in topics {
+                for log in topic.logs {
+                    let number = log.partition.partition
+                    offsets[log.partition] = try OffsetTable.read(topic, number, group, in: transaction, tables)
+                }
+            }
+            return offsets
+        }
+    }
+
+    /// Moves a group's position, as an operator does: the metadata beside it is cleared, so that a pipeline sees that
+    /// it was not its own doing. Durable when this returns. Throws ``BrokerError``: `groupIsActive` while a member owns
+    /// the partition, `invalidArgument` for an offset outside of the log, `unknownTopic`.
+    public func resetOffset(group: String, partition: TopicPartition, to offset: Int64) async throws {
+        try await self.group(group).reset(partition, to: offset)
+    }
+
+    private func existing(_ name: String) throws(BrokerError) -> Topic {
+        guard let topic = catalog[name] else { throw BrokerError(.unknownTopic, "no topic '\(name)'") }
+        return topic
+    }
+}

@@ -1,0 +1,154 @@
+import Ratchet
+import Synchronization
+
+/// An in-process message broker: topics with partitions, producers, and consumer groups, durable in one directory.
+///
+/// What a send returned for survives a crash of the process, of the operating system and of the power, as does what a
+/// commit returned for. One process has a directory at a time. A failed write ends the broker's use in this process:
+/// every later call throws ``BrokerError/Code/storage``, and another process finds what was acknowledged.
+public final class Broker: Sendable {
+    /// The broker's id, 32 hexadecimal digits, made with its directory: positions are kept by it.
+    public var id: String { storage.id }
+
+    let storage: Storage
+    let catalog: Catalog
+    let appender: Appender
+    let configuration: Configuration
+    let clock: BrokerClock
+    let generator: Mutex<any RandomNumberGenerator & Sendable>
+    private let groups = Mutex(Groups())
+
+    private struct Groups {
+        var shells: [String: GroupShell] = [:]
+        /// The shells in the order in which they were made.
+        var ordered: [GroupShell] = []
+        var isClosed = false
+    }
+
+    /// Opens the broker in `directory`, which is created when it is absent or empty; its parent must exist.
+    ///
+    /// `generator` makes the ids of the broker and of its topics: this default is the one place that uses the system's.
+    /// Throws ``BrokerError``: `notABroker` when the directory holds something else, `inUse` when another process or
+    /// another `Broker` has it open.
+    public convenience init(
+        at directory: String,
+        configuration: Configuration = Configuration(),
+        generator: some RandomNumberGenerator & Sendable = SystemRandomNumberGenerator()
+    ) async throws {
+        try await self.init(opening: directory, configuration, generator)
+    }
+
+    /// A broker of the same code whose files are temporary and not synced; they are removed when it is closed, or with
+    /// its last reference.
+    public static func inMemory(
+        configuration: Configuration = Configuration(),
+        generator: some RandomNumberGenerator & Sendable = SystemRandomNumberGenerator()
+    ) async throws -> Broker {
+        try await Broker(opening: nil, configuration, generator)
+    }
+
+    private init(
+        opening directory: String?,
+        _ configuration: Configuration,
+        _ generator: some RandomNumberGenerator & Sendable
+    ) async throws {
+        try configuration.check()
+        var generator = generator
+        let storage = try Storage(
+            at: directory,
+            maximumBytes: configuration.maximumBytes,
+            id: Self.makeID(&generator)
+        )
+        self.storage = storage
+        self.configuration = configuration
+        self.generator = Mutex(generator)
+        clock = BrokerClock(configuration.clock)
+        appender = Appender(
+            storage: storage,
+            wallClock: configuration.wallClock,
+            maximumPendingBytes: configuration.maximumPendingBytes
+        )
+        do {
+            catalog = try Catalog(storage)
+            try await Garbage.removeAll(storage)
+        } catch {
+            await storage.close()
+            throw error
+        }
+    }
+
+    /// 16 random bytes.
+    static func makeID(_ generator: inout some RandomNumberGenerator) -> [UInt8] {
+        (0..<16).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
+    }
+
+    /// A consumer group's subscription to a topic. Nothing happens before it is opened.
+    public func subscribe(to topic: String, as group: String) -> BrokerSubscription {
+        subscribe(to: [topic], as: group)
+    }
+
+    /// A consumer group's subscription to several topics. Nothing happens before it is opened.
+    public func subscribe(to topics: [String], as group: String) -> BrokerSubscription {
+        BrokerSubscription(topics: topics, group: group, broker: self)
+    }
+
+    /// Ends all sessions, writes what was sent, and closes the directory. Later calls throw
+    /// ``BrokerError/Code/closed``. Idempotent.
+    public func close() async throws {
+        let shells = groups.withLock { groups in
+            groups.isClosed = true
+            return groups.ordered
+        }
+        let error = Storage.closedError(storage.path)
+        for shell in shells { shell.close(error) }
+        appender.close(error)
+        await storage.close()
+    }
+}
+
+extension Broker {
+    /// The group's shell, made at its first use.
+    func group(_ name: String) throws -> GroupShell {
+        try Name.check(name, "group")
+        if let shell = groups.withLock({ $0.shells[name] }) { return shell }
+        let tables = storage.tables
+        let generation = try storage.read { try OffsetTable.generation(of: name, in: $0, tables) }
+        return try groups.withLock { groups throws(BrokerError) in
+            // Another task may have been faster: its shell may have given later generations already.
+            if let shell = groups.shells[name] { return shell }
+            guard !groups.isClosed else { throw Storage.closedError(storage.path) }
+            guard groups.ordered.count < configuration.maximumGroups else {
+                let limit = configuration.maximumGroups
+                throw BrokerError(.limitReached, "group '\(name)' would be one more than maximumGroups, \(limit)")
+            }
+            let shell = makeGroup(name, generation: generation)
+            groups.shells[name] = shell
+            groups.ordered.append(shell)
+            return shell
+        }
+    }
+
+    /// All groups in use, in the order of their first use.
+    var activeGroups: [GroupShell] { groups.withLock { $0.ordered } }
+
+    private func makeGroup(_ name: String, generation: Int64) -> GroupShell {
+        let coordinator = GroupCoordinator(
+            generation: generation,
+            sessionTimeout: configuration.sessionTimeout,
+            revokeTimeout: configuration.revokeTimeout
+        )
+        let limits = LogReader.Limits(
+            messages: configuration.maximumFetchMessages,
+            bytes: configuration.maximumFetchBytes
+        )
+        return GroupShell(
+            name: name,
+            coordinator: coordinator,
+            storage: storage,
+            catalog: catalog,
+            clock: clock,
+            limits: limits,
+            logger: configuration.logger
+        )
+    }
+}

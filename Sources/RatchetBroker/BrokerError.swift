@@ -1,0 +1,68 @@
+import LMDB
+
+/// What the broker cannot do. Faults of a message are ``MessageError``s, faults of a session ``SourceError``s.
+public struct BrokerError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// The kind of fault. New kinds may be added: always have a default when switching.
+    public struct Code: Sendable, Hashable, CustomStringConvertible {
+        /// The code's name, as ``BrokerError/description`` prints it.
+        public let description: String
+        /// The topic exists with other settings.
+        public static let topicExists = Code(description: "topic exists")
+        /// The topic or the partition does not exist.
+        public static let unknownTopic = Code(description: "unknown topic")
+        /// An argument is out of its bounds.
+        public static let invalidArgument = Code(description: "invalid argument")
+        /// A limit of ``Broker/Configuration`` is reached.
+        public static let limitReached = Code(description: "limit reached")
+        /// The directory is in use: by another process, or by another broker of this one.
+        public static let inUse = Code(description: "in use")
+        /// The directory holds something else than a broker of a format that this version reads.
+        public static let notABroker = Code(description: "not a broker")
+        /// A member of the group owns the partition.
+        public static let groupIsActive = Code(description: "group is active")
+        /// The broker was closed.
+        public static let closed = Code(description: "closed")
+        /// The broker holds as many bytes as it may; nothing was written and it stays usable.
+        public static let full = Code(description: "full")
+        /// Stored bytes are not what was written.
+        public static let corrupted = Code(description: "corrupted")
+        /// The storage failed. After a failed write every later call fails, until another process opens the directory.
+        public static let storage = Code(description: "storage")
+    }
+
+    /// The kind of fault.
+    public let code: Code
+    /// What was wrong, where, and what to do.
+    public let detail: String
+
+    /// An error with its explanation.
+    public init(_ code: Code, _ detail: String) {
+        self.code = code
+        self.detail = detail
+    }
+
+    /// `code: detail`.
+    public var description: String { "\(code): \(detail)" }
+}
+
+extension BrokerError {
+    init(_ error: LMDBError) {
+        let code: Code =
+            switch error.code {
+            case .quotaExceeded, .mapFull: .full
+            case .closed: .closed
+            case .alreadyOpen: .inUse
+            default: .storage
+            }
+        self.init(code, error.description)
+    }
+
+    /// Errors as the broker's callers see them: those of the storage as ``BrokerError``s, all others as they are.
+    static func wrapping(_ error: any Error) -> any Error {
+        (error as? LMDBError).map { BrokerError($0) } ?? error
+    }
+
+    static func wrapped<R, E>(_ result: Result<R, E>) -> Result<R, any Error> {
+        result.mapError { wrapping($0) }
+    }
+}

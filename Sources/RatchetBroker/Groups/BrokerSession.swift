@@ -1,0 +1,53 @@
+public import Ratchet
+
+/// One membership in a consumer group of a ``Broker``. Leaves the group when it is closed, or with its last reference.
+public final class BrokerSession: SourceSession {
+    private let member: GroupMember
+    private let group: GroupShell
+    private let broker: Broker
+
+    init(member: GroupMember, group: GroupShell, broker: Broker) {
+        self.member = member
+        self.group = group
+        self.broker = broker
+    }
+
+    deinit { group.leave(member) }
+
+    /// The next event; waits until there is one. Events come before messages; partitions with messages take turns.
+    ///
+    /// A member whose `next` neither waits nor is called for the session timeout loses its partitions; with the call
+    /// after the one that says so it joins again. Throws ``/Ratchet/SourceError`` with `offsetOutOfRange` when
+    /// retention has removed what comes next in a partition, and with `corrupted` when it is damaged: both until that
+    /// partition is started elsewhere, and in turn with what the other partitions have. `CancellationError` when
+    /// cancelled.
+    public func next() async throws -> SourceEvent {
+        try await member.next { group.rejoin(member) }
+    }
+
+    /// Begins the delivery of an assigned partition, or moves it. Throws ``/Ratchet/SourceError``: `notAssigned`,
+    /// `fenced`, or `offsetOutOfRange`.
+    public func start(_ partition: TopicPartition, at offset: Int64, generation: Int64) async throws {
+        try member.start(partition, at: offset, generation: generation)
+    }
+
+    /// Stops or resumes the delivery of one partition; of one that is not assigned, nothing.
+    public func setPaused(_ paused: Bool, _ partition: TopicPartition) { member.setPaused(paused, partition) }
+
+    /// Commits positions, all or none; they are durable when this returns. Throws ``/Ratchet/SourceError``: `fenced`
+    /// when the member does not own a partition under the commit's generation, `invalidArgument` for an offset beyond
+    /// the log's end or metadata of over 4,096 bytes, `unknownTopic`.
+    public func commit(_ commits: [OffsetCommit]) async throws { try await group.commit(commits, of: member) }
+
+    /// Gives revoked partitions back; the next owner is assigned them. Others are left alone.
+    public func release(_ partitions: [TopicPartition]) async { group.release(partitions, of: member) }
+
+    /// The record at `offset`, nil when the log does not hold it. Throws ``/Ratchet/SourceError``: `unknownTopic`, or
+    /// `corrupted`.
+    public func message(at offset: Int64, of partition: TopicPartition) async throws -> Message? {
+        try broker.message(at: offset, of: partition, generation: member.generation(of: partition) ?? 0)
+    }
+
+    /// Leaves the group; what is in flight can no longer be committed. Idempotent; wakes ``next()``.
+    public func close() async { group.leave(member) }
+}

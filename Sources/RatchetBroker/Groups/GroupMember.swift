@@ -1,0 +1,147 @@
+import Ratchet
+import Synchronization
+
+/// One member of a group: what it was told and where it reads. The shell of ``MemberState``.
+final class GroupMember: LogFollower {
+    let id: GroupCoordinator.MemberID
+    let topics: [String]
+    private let limits: LogReader.Limits
+    private let storage: Storage
+    private let clock: BrokerClock
+    private let state: Mutex<MemberState>
+
+    init(
+        id: GroupCoordinator.MemberID,
+        topics: [String],
+        storage: Storage,
+        clock: BrokerClock,
+        limits: LogReader.Limits
+    ) {
+        self.id = id
+        self.topics = topics
+        self.limits = limits
+        self.storage = storage
+        self.clock = clock
+        state = Mutex(MemberState(seen: clock.now))
+    }
+
+    /// When the member was last alive: now, while it waits in `next`.
+    func lastSeen(now: Duration) -> Duration { state.withLock { $0.isInNext ? now : $0.seen } }
+
+    // MARK: The session's side
+
+    /// The next event; calls `rejoin` when the member was evicted and everything before that is delivered.
+    func next(rejoin: () -> Void) async throws -> SourceEvent {
+        try state.withLock { state throws(SourceError) in try state.enterNext(now: clock.now) }
+        defer { state.withLock { $0.leaveNext(now: clock.now) } }
+        while true {
+            try Task.checkCancellation()
+            switch state.withLock({ $0.step() }) {
+            case .event(let event): return event
+            case .failure(let error): throw error
+            case .read(let fetch): if let batch = try read(fetch) { return .messages(batch) }
+            case .rejoin: rejoin()
+            case .wait: try await wait()
+            }
+        }
+    }
+
+    /// Nil when the partition was taken away, paused or started elsewhere meanwhile, or has nothing after all.
+    private func read(_ fetch: MemberState.Fetch) throws -> MessageBatch? {
+        guard let position = fetch.position else { return nil }
+        var place = fetch.place
+        let reader = LogReader(storage: storage, log: fetch.log)
+        let batch = try reader.read(
+            from: position,
+            generation: fetch.generation,
+            limits: limits,
+            place: &place
+        )
+        guard let batch else { return nil }
+        return state.withLock { $0.advance(fetch, to: batch.lastOffset + 1, place) } ? batch : nil
+    }
+
+    private func wait() async throws {
+        try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                let outcome = state.withLock { $0.wait(continuation) }
+                if let outcome { continuation.resume(with: outcome) }
+            }
+        } onCancel: {
+            state.withLock { $0.cancelWait() }?.resume(throwing: CancellationError())
+        }
+    }
+
+    func start(_ partition: TopicPartition, at offset: Int64, generation: Int64) throws(SourceError) {
+        let waiter = try state.withLock { state throws(SourceError) in
+            let fetch = try state.assignment(of: partition, generation: generation)
+            let range = fetch.log.range
+            guard range.contains(offset) || offset == range.upperBound else {
+                throw LogReader(storage: storage, log: fetch.log).outOfRange(offset, range)
+            }
+            return state.start(partition, at: offset)
+        }
+        waiter?.resume()
+    }
+
+    func setPaused(_ paused: Bool, _ partition: TopicPartition) {
+        state.withLock { $0.setPaused(paused, partition) }?.resume()
+    }
+
+    /// The generation of the assignment of the partition, nil if it is not assigned.
+    func generation(of partition: TopicPartition) -> Int64? { state.withLock { $0.generation(of: partition) } }
+
+    /// Forgets revoked partitions, which are about to be given back.
+    func forgetRevoked(_ partitions: [TopicPartition]) {
+        drop { $0.isRevoked && partitions.contains($0.log.partition) }
+    }
+
+    // MARK: The group's side
+
+    func assigned(_ assignments: [(Assignment, PartitionLog)]) {
+        for (_, log) in assignments { log.follow(self) }
+        state.withLock { state in
+            for (assignment, log) in assignments {
+                state.fetches.append(MemberState.Fetch(log: log, generation: assignment.generation))
+            }
+            return state.post(.assigned(assignments.map(\.0)))
+        }?.resume()
+    }
+
+    func revoking(_ partitions: [TopicPartition], within deadline: Duration) {
+        state.withLock { state in
+            state.revoke(partitions)
+            return state.post(.revoking(partitions, within: deadline))
+        }?.resume()
+    }
+
+    func lost(_ partitions: [TopicPartition]) {
+        drop { partitions.contains($0.log.partition) }
+        state.withLock { $0.post(.lost(partitions)) }?.resume()
+    }
+
+    func evicted(_ partitions: [TopicPartition]) {
+        drop { _ in true }
+        state.withLock { state in
+            state.evict()
+            return state.post(partitions.isEmpty ? nil : .lost(partitions))
+        }?.resume()
+    }
+
+    /// Nothing can be delivered any more: `next` throws `error`, or returns `closed` when it is nil.
+    func end(_ error: (any Error)?) {
+        drop { _ in true }
+        state.withLock { $0.end(error) }?.resume()
+    }
+
+    func logHasGrown() { state.withLock { $0.takeWaiterIfReady() }?.resume() }
+
+    private func drop(_ isDropped: (MemberState.Fetch) -> Bool) {
+        let logs = state.withLock { state in
+            let logs = state.fetches.filter(isDropped).map(\.log)
+            state.fetches.removeAll(where: isDropped)
+            return logs
+        }
+        for log in logs { log.unfollow(self) }
+    }
+}

@@ -1,0 +1,177 @@
+import DequeModule
+import Ratchet
+
+/// What one member was told, and where it reads. Methods that return a continuation want it resumed outside of the
+/// lock.
+struct MemberState {
+    typealias Waiter = CheckedContinuation<Void, any Error>
+
+    /// An assigned partition.
+    struct Fetch {
+        let log: PartitionLog
+        let generation: Int64
+        /// The offset of the next message; nil before it was started.
+        var position: Int64?
+        var isPaused = false
+        var isRevoked = false
+        var place: LogReader.Place?
+        /// How often it was started: tells a read that is under way that its position is out of date.
+        var starts = 0
+
+        /// Whether there is something to read: messages, or the error that the position is out of range.
+        var isReady: Bool {
+            guard let position, !isPaused, !isRevoked else { return false }
+            return position != log.range.upperBound
+        }
+    }
+
+    enum Step {
+        case event(SourceEvent)
+        case read(Fetch)
+        case failure(any Error)
+        /// The member was evicted and must join again.
+        case rejoin
+        case wait
+    }
+
+    private enum End {
+        case closed
+        case failed(any Error)
+    }
+
+    /// In the order in which they were assigned.
+    var fetches: [Fetch] = []
+    private var isEvicted = false
+    private(set) var isInNext = false
+    private(set) var seen: Duration
+    private var events = Deque<SourceEvent>()
+    private var turn = 0
+    private var waiter: Waiter?
+    private var isCancelled = false
+    private var end: End?
+
+    init(seen: Duration) { self.seen = seen }
+
+    // MARK: next
+
+    mutating func enterNext(now: Duration) throws(SourceError) {
+        guard !isInNext else {
+            throw SourceError(.invalidArgument, "next() was called while another call waits: one task calls it")
+        }
+        isInNext = true
+        isCancelled = false
+        seen = now
+    }
+
+    mutating func leaveNext(now: Duration) {
+        isInNext = false
+        seen = now
+    }
+
+    /// What comes next: events before messages, and the partitions in turn.
+    mutating func step() -> Step {
+        if let event = events.popFirst() { return .event(event) }
+        switch end {
+        case .closed: return .event(.closed)
+        case .failed(let error): return .failure(error)
+        case nil: break
+        }
+        if isEvicted {
+            isEvicted = false
+            return .rejoin
+        }
+        for distance in fetches.indices {
+            let index = (turn + distance) % fetches.count
+            if fetches[index].isReady {
+                turn = index + 1
+                return .read(fetches[index])
+            }
+        }
+        return .wait
+    }
+
+    private var hasWork: Bool { !events.isEmpty || end != nil || isEvicted || fetches.contains { $0.isReady } }
+
+    /// Keeps the waiter, or returns at once how to resume it.
+    mutating func wait(_ continuation: Waiter) -> Result<Void, any Error>? {
+        if isCancelled { return .failure(CancellationError()) }
+        if hasWork { return .success(()) }
+        waiter = continuation
+        return nil
+    }
+
+    mutating func cancelWait() -> Waiter? {
+        isCancelled = true
+        return waiter.take()
+    }
+
+    mutating func takeWaiterIfReady() -> Waiter? { hasWork ? waiter.take() : nil }
+
+    /// Moves a partition on after a read; false when what was read must not be delivered any more.
+    mutating func advance(_ read: Fetch, to position: Int64, _ place: LogReader.Place?) -> Bool {
+        let index = fetches.firstIndex {
+            $0.log === read.log && $0.generation == read.generation && $0.starts == read.starts
+        }
+        guard let index, !fetches[index].isPaused, !fetches[index].isRevoked else { return false }
+        fetches[index].position = position
+        fetches[index].place = place
+        return true
+    }
+
+    // MARK: Partitions
+
+    private func index(of partition: TopicPartition) -> Int? {
+        fetches.firstIndex { $0.log.partition == partition }
+    }
+
+    func generation(of partition: TopicPartition) -> Int64? { index(of: partition).map { fetches[$0].generation } }
+
+    /// Throws unless the partition is assigned under this generation.
+    func assignment(of partition: TopicPartition, generation: Int64) throws(SourceError) -> Fetch {
+        guard let index = index(of: partition) else {
+            throw SourceError(.notAssigned, "\(partition) is not assigned to this member")
+        }
+        let assigned = fetches[index].generation
+        guard assigned == generation else {
+            throw SourceError(.fenced, "\(partition) is assigned under generation \(assigned), not \(generation)")
+        }
+        return fetches[index]
+    }
+
+    mutating func start(_ partition: TopicPartition, at offset: Int64) -> Waiter? {
+        guard let index = index(of: partition) else { return nil }
+        fetches[index].position = offset
+        fetches[index].place = nil
+        fetches[index].starts += 1
+        return takeWaiterIfReady()
+    }
+
+    mutating func setPaused(_ paused: Bool, _ partition: TopicPartition) -> Waiter? {
+        guard let index = index(of: partition) else { return nil }
+        fetches[index].isPaused = paused
+        return takeWaiterIfReady()
+    }
+
+    mutating func revoke(_ partitions: [TopicPartition]) {
+        for index in fetches.indices where partitions.contains(fetches[index].log.partition) {
+            fetches[index].isRevoked = true
+        }
+    }
+
+    // MARK: Events
+
+    mutating func evict() { isEvicted = true }
+
+    mutating func post(_ event: SourceEvent?) -> Waiter? {
+        guard end == nil else { return nil }
+        if let event { events.append(event) }
+        return waiter.take()
+    }
+
+    mutating func end(_ error: (any Error)?) -> Waiter? {
+        guard end == nil else { return nil }
+        end = error.map { .failed($0) } ?? .closed
+        events.removeAll()
+        return waiter.take()
+    }
+}

@@ -1,0 +1,89 @@
+import LMDB
+import Ratchet
+
+/// The table `offsets`: what a group has committed in a partition, keyed by topic id, partition and group; and the
+/// table `groups`.
+enum OffsetTable {
+    /// The most bytes of metadata beside an offset.
+    static let maximumMetadata = 4096
+
+    private static func key(_ topic: Topic, _ partition: Int, _ group: String) -> [UInt8] {
+        var key = topic.row.id
+        key.appendBigEndian(UInt32(partition))
+        key += group.utf8
+        return key
+    }
+
+    static func read(
+        _ topic: Topic,
+        _ partition: Int,
+        _ group: String,
+        in transaction: borrowing some Transaction & ~Copyable,
+        _ tables: Tables
+    ) throws -> CommittedOffset? {
+        let stored = try key(topic, partition, group).withUnsafeBytes { try transaction.get($0, in: tables.offsets) }
+        guard let stored else { return nil }
+        guard stored.count >= 8 else {
+            let place = "\(topic.name)/\(partition)"
+            throw BrokerError(.corrupted, "the offset of group '\(group)' in \(place) has \(stored.count) bytes")
+        }
+        return CommittedOffset(
+            offset: Int64(littleEndian: stored.loadUnaligned(as: Int64.self)),
+            metadata: String(decoding: stored[8...], as: UTF8.self)
+        )
+    }
+
+    /// Throws when the topic was deleted meanwhile.
+    static func write(
+        _ committed: CommittedOffset,
+        _ topic: Topic,
+        _ partition: Int,
+        _ group: String,
+        in transaction: borrowing WriteTransaction,
+        _ tables: Tables
+    ) throws {
+        guard try topic.exists(in: transaction, tables) else {
+            throw SourceError(.unknownTopic, "topic '\(topic.name)' was deleted")
+        }
+        var value: [UInt8] = []
+        value.appendLittleEndian(committed.offset)
+        value += committed.metadata.utf8
+        try transaction.put(value, for: key(topic, partition, group), in: tables.offsets)
+    }
+
+    /// Removes what all groups have committed in the topic.
+    static func removeAll(of topic: Topic, in transaction: borrowing WriteTransaction, _ tables: Tables) throws {
+        try transaction.withCursor(in: tables.offsets) { cursor in
+            var row = try topic.row.id.withUnsafeBytes { try cursor.seek(atLeast: $0) }
+            while let key = row?.key, key.starts(with: topic.row.id) {
+                try cursor.delete()
+                row = try cursor.current()
+            }
+        }
+    }
+
+    /// The last generation of the group, 0 if it never had one.
+    static func generation(
+        of group: String,
+        in transaction: borrowing ReadTransaction,
+        _ tables: Tables
+    ) throws -> Int64 {
+        let stored = try transaction.text(group, in: tables.groups)
+        guard let stored else { return 0 }
+        guard stored.count == 8 else {
+            throw BrokerError(.corrupted, "the generation of group '\(group)' has \(stored.count) bytes")
+        }
+        return Int64(littleEndian: stored.loadUnaligned(as: Int64.self))
+    }
+
+    static func write(
+        generation: Int64,
+        of group: String,
+        in transaction: borrowing WriteTransaction,
+        _ tables: Tables
+    ) throws {
+        var value: [UInt8] = []
+        value.appendLittleEndian(generation)
+        try transaction.put(value, for: Array(group.utf8), in: tables.groups)
+    }
+}

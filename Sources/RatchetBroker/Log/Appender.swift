@@ -1,0 +1,206 @@
+import DequeModule
+import LMDB
+import Ratchet
+import Synchronization
+
+/// Appends for all senders: what waits when the writer thread gets to it goes into one transaction, one chunk for each
+/// partition, and one sync, however many senders it is of.
+final class Appender: Sendable {
+    /// One sender's batch.
+    struct Request: Sendable {
+        let batch: RoutedBatch
+        /// Resumed with the offset of the first record of each segment.
+        let continuation: CheckedContinuation<[Int64], any Error>
+    }
+
+    /// What one piece takes at most, in bytes, unless a single request is larger.
+    static let maximumPieceBytes = 16 << 20
+
+    private struct State {
+        var pending = Deque<Request>()
+        var bytes = 0
+        /// Whether a piece is submitted that has not taken its requests yet.
+        var isSubmitted = false
+    }
+
+    private let storage: Storage
+    private let wallClock: Broker.WallClock
+    private let gate: ByteGate
+    private let state = Mutex(State())
+
+    init(storage: Storage, wallClock: Broker.WallClock, maximumPendingBytes: Int) {
+        self.storage = storage
+        self.wallClock = wallClock
+        gate = ByteGate(limit: maximumPendingBytes)
+    }
+
+    /// Appends the batch and returns, once it is durable, the offset of the first record of each of its segments.
+    /// `route` is called when it is this sender's turn. Cancellation counts until then; after that the batch is written
+    /// and this returns with it.
+    func append(byteCount: Int, route: () throws -> RoutedBatch) async throws -> (RoutedBatch, [Int64]) {
+        try await gate.enter(byteCount)
+        defer { gate.leave(byteCount) }
+        let batch = try route()
+        guard !batch.segments.isEmpty else { return (batch, []) }
+        let offsets = try await withCheckedThrowingContinuation { continuation in
+            enqueue(Request(batch: batch, continuation: continuation))
+        }
+        return (batch, offsets)
+    }
+
+    /// Senders that wait for their turn, and all later ones, throw `error`; what is enqueued is still written.
+    func close(_ error: BrokerError) { gate.close(error) }
+
+    private func enqueue(_ request: Request) {
+        let bytes = state.withLock { state -> Int? in
+            state.pending.append(request)
+            state.bytes += request.batch.byteCount
+            guard !state.isSubmitted else { return nil }
+            state.isSubmitted = true
+            return state.bytes
+        }
+        if let bytes { submit(bytes) }
+    }
+
+    private func submit(_ bytes: Int) {
+        let piece = AppendPiece(
+            appender: self,
+            byteCount: min(bytes, Self.maximumPieceBytes),
+            tables: storage.tables,
+            now: wallClock.now
+        )
+        storage.submit(piece)
+    }
+
+    /// What the next piece writes, in order. Submits another piece when something is left.
+    fileprivate func take() -> [Request] {
+        let (requests, left) = state.withLock { state -> ([Request], Int) in
+            var requests: [Request] = []
+            var bytes = 0
+            while let next = state.pending.first {
+                guard requests.isEmpty || bytes + next.batch.byteCount <= Self.maximumPieceBytes else { break }
+                bytes += next.batch.byteCount
+                requests.append(next)
+                state.pending.removeFirst()
+            }
+            state.bytes -= bytes
+            state.isSubmitted = !state.pending.isEmpty
+            return (requests, state.bytes)
+        }
+        if left > 0 { submit(left) }
+        return requests
+    }
+}
+
+/// One transaction's appends.
+private final class AppendPiece: WritePiece {
+    let byteCount: Int
+    private let appender: Appender
+    private let tables: Tables
+    private let now: Int64
+    private let state = Mutex(State())
+
+    private struct State {
+        var isTaken = false
+        var requests: [Appender.Request] = []
+        /// For each request, the offsets of its segments, or why it alone was not written.
+        var outcomes: [Result<[Int64], any Error>] = []
+        /// To be published once it is durable.
+        var written: [(log: PartitionLog, row: PartitionRow)] = []
+    }
+
+    init(appender: Appender, byteCount: Int, tables: Tables, now: Int64) {
+        self.appender = appender
+        self.byteCount = byteCount
+        self.tables = tables
+        self.now = now
+    }
+
+    func write(in transaction: borrowing WriteTransaction) throws {
+        let requests = appender.take()
+        // Kept even when this throws: `completed` tells all of them.
+        state.withLock {
+            $0.isTaken = true
+            $0.requests = requests
+        }
+        var append = GroupAppend(tables: tables)
+        var outcomes: [Result<[Int64], any Error>] = []
+        for request in requests { outcomes.append(try append.add(request.batch, in: transaction)) }
+        try append.finish(now: now, in: transaction)
+        let written = append.writers.map { ($0.log, $0.row) }
+        state.withLock {
+            $0.outcomes = outcomes
+            $0.written = written
+        }
+    }
+
+    func completed(_ result: Result<Void, any Error>) {
+        // A piece that was rejected has taken nothing: those that it was submitted for must hear of it.
+        let isTaken = state.withLock { $0.isTaken }
+        let untaken = isTaken ? [] : appender.take()
+        state.withLock { state in
+            switch result {
+            case .success:
+                for (log, row) in state.written { log.publish(row) }
+                for (request, outcome) in zip(state.requests, state.outcomes) {
+                    request.continuation.resume(with: outcome)
+                }
+            case .failure(let error):
+                let error = BrokerError.wrapping(error)
+                for request in state.requests + untaken { request.continuation.resume(throwing: error) }
+            }
+        }
+    }
+}
+
+/// The appends of many batches in one transaction.
+private struct GroupAppend {
+    let tables: Tables
+    /// One for each partition, in the order of first use.
+    private(set) var writers: [ChunkWriter] = []
+    private var numbers: [UInt32: Int] = [:]
+
+    init(tables: Tables) { self.tables = tables }
+
+    /// Adds the whole batch or, when one of its topics was deleted meanwhile, nothing of it.
+    mutating func add(
+        _ batch: RoutedBatch,
+        in transaction: borrowing WriteTransaction
+    ) throws -> Result<[Int64], any Error> {
+        var targets: [Int] = []
+        for segment in batch.segments {
+            guard let target = try writer(for: segment.log, in: transaction) else {
+                let topic = segment.log.partition.topic
+                return .failure(MessageError(.unknownTopic, "topic '\(topic)' was deleted: create it again"))
+            }
+            targets.append(target)
+        }
+        var offsets: [Int64] = []
+        for (index, target) in targets.enumerated() {
+            let segment = batch.segments[index]
+            offsets.append(writers[target].nextOffset)
+            let slice = ChunkWriter.Slice(
+                records: batch.records(of: index),
+                count: segment.count,
+                maximumTimestamp: segment.maximumTimestamp
+            )
+            try writers[target].append(slice, in: transaction, tables)
+        }
+        return .success(offsets)
+    }
+
+    mutating func finish(now: Int64, in transaction: borrowing WriteTransaction) throws {
+        for index in writers.indices { try writers[index].finish(now: now, in: transaction, tables) }
+    }
+
+    private mutating func writer(
+        for log: PartitionLog,
+        in transaction: borrowing WriteTransaction
+    ) throws -> Int? {
+        if let number = numbers[log.uid] { return number }
+        guard let row = try transaction.partition(log.uid, in: tables) else { return nil }
+        numbers[log.uid] = writers.count
+        writers.append(ChunkWriter(log, row: row))
+        return writers.count - 1
+    }
+}

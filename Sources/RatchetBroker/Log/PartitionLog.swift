@@ -1,0 +1,109 @@
+import LMDB
+import Ratchet
+import Synchronization
+
+/// Is told when a log has grown.
+protocol LogFollower: AnyObject, Sendable {
+    func logHasGrown()
+}
+
+/// One partition's log as everybody may see it: what is durable, and no more.
+final class PartitionLog: Sendable {
+    /// The partition's number in the tables: never used again.
+    let uid: UInt32
+    let partition: TopicPartition
+    let settings: TopicSettings
+    private let start: Atomic<Int64>
+    private let end: Atomic<Int64>
+    private let size: Atomic<Int64>
+    private let followers = Mutex<[any LogFollower]>([])
+
+    init(uid: UInt32, partition: TopicPartition, settings: TopicSettings, row: PartitionRow) {
+        self.uid = uid
+        self.partition = partition
+        self.settings = settings
+        start = Atomic(row.start)
+        end = Atomic(row.end)
+        size = Atomic(row.bytes)
+    }
+
+    /// The offsets that the log holds.
+    var range: Range<Int64> {
+        // The start first: it never passes an end that was published before it.
+        let start = start.load(ordering: .acquiring)
+        return start..<end.load(ordering: .acquiring)
+    }
+
+    /// The bytes of its chunks.
+    var bytes: Int { Int(size.load(ordering: .relaxed)) }
+
+    /// Shows what a job on the writer thread has made durable, and wakes who waits for it. On that thread only: so a
+    /// log end is shown by the job that made it durable, or by a later one.
+    func publish(_ row: PartitionRow) {
+        let hasGrown = row.end > end.load(ordering: .relaxed)
+        end.store(row.end, ordering: .releasing)
+        start.store(row.start, ordering: .releasing)
+        size.store(row.bytes, ordering: .relaxed)
+        guard hasGrown else { return }
+        for follower in followers.withLock({ $0 }) { follower.logHasGrown() }
+    }
+
+    func follow(_ follower: any LogFollower) { followers.withLock { $0.append(follower) } }
+
+    func unfollow(_ follower: any LogFollower) { followers.withLock { $0.removeAll { $0 === follower } } }
+}
+
+extension PartitionLog {
+    /// How many chunks one transaction removes at most.
+    static let maximumTrim = 256
+
+    /// Removes whole chunks from the front as the topic's retention says, and moves the start of `row` accordingly; the
+    /// newest chunk stays. Returns how many were removed: ``maximumTrim`` means that there may be more.
+    @discardableResult
+    func trim(
+        _ row: inout PartitionRow,
+        now: Int64,
+        in transaction: borrowing WriteTransaction,
+        _ tables: Tables
+    ) throws -> Int {
+        try transaction.withCursor(in: tables.log) { cursor in
+            var removed = 0
+            var next = try LogKey(uid, 0).withBytes { try cursor.seek(atLeast: $0) }
+            while removed < Self.maximumTrim, let chunk = next {
+                guard removesOldest(chunk, of: row, now: now) else { break }
+                let size = Int64(chunk.value.count)
+                try cursor.delete()
+                removed += 1
+                row.bytes -= size
+                next = try cursor.current()
+                guard let following = next.flatMap({ LogKey($0.key) }), following.uid == uid else {
+                    throw BrokerError(.corrupted, "the newest chunk of \(partition) is not where its row says")
+                }
+                row.start = following.offset
+            }
+            return removed
+        }
+    }
+
+    /// Whether the oldest chunk goes by now.
+    func isTrimDue(now: Int64, in transaction: borrowing ReadTransaction, _ tables: Tables) throws -> Bool {
+        guard let row = try transaction.partition(uid, in: tables) else { return false }
+        return try transaction.withCursor(in: tables.log) { cursor in
+            guard let chunk = try LogKey(uid, 0).withBytes({ try cursor.seek(atLeast: $0) }) else { return false }
+            return removesOldest(chunk, of: row, now: now)
+        }
+    }
+
+    private func removesOldest(_ chunk: Cursor.Row, of row: PartitionRow, now: Int64) -> Bool {
+        guard let key = LogKey(chunk.key), key.uid == uid else { return false }
+        // A header that cannot be read keeps its chunk from going by age, so that the damage stays to be seen.
+        let header = try? ChunkLayout.header(of: chunk.value)
+        let end = header?.endOffset ?? key.offset + 1
+        guard end < row.end else { return false }
+        return settings.retention.removes(
+            timestamp: header?.maximumTimestamp ?? .max,
+            partitionSize: Int(row.bytes),
+            now: now
+        )
+    }
+}

@@ -1,0 +1,157 @@
+import Ratchet
+
+/// A batch on its way into the log: its records lie side by side by partition, with their timestamps set, so that the
+/// writer thread has nothing left to do but copy. Made on the sender's task.
+final class RoutedBatch: @unchecked Sendable {
+    /// The records of one partition.
+    struct Segment {
+        let log: PartitionLog
+        var count = 0
+        var start = 0
+        var size = 0
+        var maximumTimestamp = Int64.min
+    }
+
+    /// Which segment a message is in and where in it.
+    struct Place {
+        let segment: Int
+        let index: Int
+    }
+
+    /// A message that cannot be written.
+    struct Fault {
+        /// Its index in the batch.
+        let index: Int
+        let error: MessageError
+    }
+
+    private(set) var segments: [Segment] = []
+    /// For each message of the batch, nil where it is at fault.
+    private(set) var places: [Place?] = []
+    /// The messages that are too large, or whose topic or partition does not exist; no segment holds them.
+    private(set) var faults: [Fault] = []
+    let byteCount: Int
+    // Allocated once, written before the initialiser returns and never again: that makes the class safe to share.
+    private let storage: UnsafeMutableRawBufferPointer
+
+    /// Chooses the partitions and copies the records; `now` is the timestamp of those that have none.
+    init(_ batch: OutgoingBatch, catalog: Catalog, now: Int64) {
+        byteCount = batch.byteCount
+        storage = .allocate(byteCount: max(batch.byteCount, 1), alignment: 8)
+        route(batch, catalog)
+        copy(batch, now: now)
+    }
+
+    deinit { storage.deallocate() }
+
+    /// The records of a segment, one after the other.
+    func records(of segment: Int) -> UnsafeRawBufferPointer {
+        let segment = segments[segment]
+        return UnsafeRawBufferPointer(rebasing: storage[segment.start..<segment.start + segment.size])
+    }
+
+    private func route(_ batch: OutgoingBatch, _ catalog: Catalog) {
+        var routes = batch.topics.map { Route(name: $0, topic: catalog[$0]) }
+        places.reserveCapacity(batch.count)
+        batch.bytes.withUnsafeBytes { bytes in
+            for entry in batch.entries {
+                let record = UnsafeRawBufferPointer(rebasing: bytes[entry.start..<entry.end])
+                do throws(MessageError) {
+                    let segment = try routes[Int(entry.topic)].segment(of: record, entry.partition, &segments)
+                    places.append(Place(segment: segment, index: segments[segment].count))
+                    segments[segment].count += 1
+                    segments[segment].size += record.count
+                } catch {
+                    let detail = "message \(places.count) of \(batch.count): \(error.detail)"
+                    faults.append(Fault(index: places.count, error: MessageError(error.code, detail)))
+                    places.append(nil)
+                }
+            }
+        }
+    }
+
+    private func copy(_ batch: OutgoingBatch, now: Int64) {
+        var ends: [Int] = []
+        var total = 0
+        for index in segments.indices {
+            segments[index].start = total
+            ends.append(total)
+            total += segments[index].size
+        }
+        batch.bytes.withUnsafeBytes { bytes in
+            for (entry, place) in zip(batch.entries, places) {
+                guard let place else { continue }
+                let end = ends[place.segment]
+                let size = entry.end - entry.start
+                let record = UnsafeMutableRawBufferPointer(rebasing: storage[end..<end + size])
+                record.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[entry.start..<entry.end]))
+                ends[place.segment] = end + size
+                var timestamp = Int64(
+                    littleEndian: record.loadUnaligned(fromByteOffset: RecordLayout.timestampOffset, as: Int64.self)
+                )
+                if timestamp == -1 {
+                    timestamp = now
+                    record.storeBytes(
+                        of: now.littleEndian,
+                        toByteOffset: RecordLayout.timestampOffset,
+                        as: Int64.self
+                    )
+                }
+                if timestamp > segments[place.segment].maximumTimestamp {
+                    segments[place.segment].maximumTimestamp = timestamp
+                }
+            }
+        }
+    }
+}
+
+/// Where the messages of one topic go within one batch.
+private struct Route {
+    let name: String
+    let topic: Topic?
+    /// The segment of each partition, -1 where there is none yet.
+    private var segments: [Int]
+    private var keyless: Int?
+
+    init(name: String, topic: Topic?) {
+        self.name = name
+        self.topic = topic
+        segments = Array(repeating: -1, count: topic?.logs.count ?? 0)
+    }
+
+    mutating func segment(
+        of record: UnsafeRawBufferPointer,
+        _ wanted: Int32,
+        _ all: inout [RoutedBatch.Segment]
+    ) throws(MessageError) -> Int {
+        guard let topic else { throw MessageError(.unknownTopic, "no topic '\(name)': create it first") }
+        guard record.count <= topic.row.settings.maximumMessageSize else {
+            let limit = topic.row.settings.maximumMessageSize
+            throw MessageError(.tooLarge, "\(record.count) bytes, at most \(limit) for topic '\(name)'")
+        }
+        let partition = wanted >= 0 ? Int(wanted) : choose(record, topic)
+        guard partition < segments.count else {
+            throw MessageError(
+                .unknownPartition,
+                "\(name)/\(partition): topic '\(name)' has \(segments.count) partitions"
+            )
+        }
+        if segments[partition] < 0 {
+            segments[partition] = all.count
+            all.append(RoutedBatch.Segment(log: topic.logs[partition]))
+        }
+        return segments[partition]
+    }
+
+    private mutating func choose(_ record: UnsafeRawBufferPointer, _ topic: Topic) -> Int {
+        let keyLength = Int(Int32(littleEndian: record.loadUnaligned(fromByteOffset: 4, as: Int32.self)))
+        guard keyLength < 0 else {
+            let key = record[RecordLayout.fixedSize..<RecordLayout.fixedSize + keyLength]
+            return Murmur2.partition(of: UnsafeRawBufferPointer(rebasing: key), in: topic.logs.count)
+        }
+        if let keyless { return keyless }
+        let next = topic.nextPartition()
+        keyless = next
+        return next
+    }
+}

@@ -1,0 +1,93 @@
+import LMDB
+import Ratchet
+import Synchronization
+
+/// A topic that exists, with its partitions. A topic made anew under an old name is another one.
+final class Topic: Sendable {
+    let name: String
+    let row: TopicRow
+    /// The row's id as hexadecimal digits.
+    let id: String
+    let logs: [PartitionLog]
+    private let turn = Atomic<Int>(0)
+
+    init(name: String, row: TopicRow, partitions: [PartitionRow]) {
+        self.name = name
+        self.row = row
+        id = hexadecimal(row.id)
+        logs = partitions.enumerated().map { number, partition in
+            PartitionLog(
+                uid: row.firstUID + UInt32(number),
+                partition: TopicPartition(name, number),
+                settings: row.settings,
+                row: partition
+            )
+        }
+    }
+
+    /// The partition for the messages without a key of one batch: each batch goes to the next.
+    func nextPartition() -> Int {
+        Int(bitPattern: UInt(bitPattern: turn.wrappingAdd(1, ordering: .relaxed).oldValue) % UInt(logs.count))
+    }
+}
+
+/// The topics that exist, by name.
+final class Catalog: Sendable {
+    private let topics: Mutex<[String: Topic]>
+
+    /// Reads all topics.
+    init(_ storage: Storage) throws {
+        let tables = storage.tables
+        let found = try storage.read { transaction in
+            var topics: [String: Topic] = [:]
+            try transaction.withCursor(in: tables.topics) { cursor in
+                var row = try cursor.first()
+                while let (name, stored) = row.map({ (String(decoding: $0.key, as: UTF8.self), $0.value) }) {
+                    topics[name] = try Topic.read(name, stored, in: transaction, tables)
+                    row = try cursor.next()
+                }
+            }
+            return topics
+        }
+        topics = Mutex(found)
+    }
+
+    subscript(name: String) -> Topic? {
+        get { topics.withLock { $0[name] } }
+        set { topics.withLock { $0[name] = newValue } }
+    }
+
+    /// The log of the partition, nil if there is no such topic or partition.
+    func log(of partition: TopicPartition) -> PartitionLog? {
+        guard let topic = self[partition.topic], topic.logs.indices.contains(partition.partition) else { return nil }
+        return topic.logs[partition.partition]
+    }
+
+    /// All topics, sorted by name.
+    var all: [Topic] { topics.withLock { $0.values.sorted { $0.name < $1.name } } }
+}
+
+extension Topic {
+    fileprivate static func read(
+        _ name: String,
+        _ stored: UnsafeRawBufferPointer,
+        in transaction: borrowing ReadTransaction,
+        _ tables: Tables
+    ) throws -> Topic {
+        let row = try TopicRow(stored, name: name)
+        let partitions = try (0..<row.settings.partitions).map { number in
+            guard let partition = try transaction.partition(row.firstUID + UInt32(number), in: tables) else {
+                throw BrokerError(.corrupted, "topic '\(name)' has no row for partition \(number)")
+            }
+            return partition
+        }
+        return Topic(name: name, row: row, partitions: partitions)
+    }
+}
+
+extension Topic {
+    /// Whether the topic is still this one, and not deleted or made anew under its name.
+    func exists(in transaction: borrowing WriteTransaction, _ tables: Tables) throws -> Bool {
+        try transaction.text(name, in: tables.topics)?.starts(with: row.id) ?? false
+    }
+}
