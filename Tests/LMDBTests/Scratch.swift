@@ -76,11 +76,11 @@ func fill(_ path: String, upTo size: Int) -> Int {
     let file = open(path, O_CREAT | O_WRONLY, 0o600)
     defer { close(file) }
     var written = 0
-    // Whole pages first, then what is left of the last one.
+    // Large steps first, then what is left of the last page.
     for step in [65_536, 4096, 1] {
         let zeros = [UInt8](repeating: 0, count: step)
         while written < size {
-            let count = write(file, zeros, step)
+            let count = write(file, zeros, min(step, size - written))
             guard count > 0 else { break }
             written += count
         }
