@@ -148,7 +148,8 @@ import Testing
                         removeTree(path)
                         step += 1
                     }
-                    // Folder, lock file, pages, syncs, name: fewer calls than these would mean that some were not watched.
+                    // Folder, lock file, pages, syncs, name: fewer calls than these would mean that some were not
+                    // watched.
                     #expect(step > 10)
                 }
             }

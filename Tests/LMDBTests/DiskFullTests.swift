@@ -3,7 +3,8 @@ import LMDB
 import Testing
 
 #if os(Linux)
-    /// A file system that is really full. It is mounted in memory, which needs the rights of root: otherwise these are skipped.
+    /// A file system that is really full. It is mounted in memory, which needs the rights of root: otherwise these are
+    /// skipped.
     @Suite(.enabled(if: faults_can_mount() != 0, "mounting a small file system needs the rights of root"))
     struct DiskFullTests {
         @Test func creatingFailsAndSucceedsOnceThereIsRoom() async throws {
@@ -22,7 +23,8 @@ import Testing
             }
         }
 
-        /// Every amount of room from none to enough: whichever file or page is the first that has none, it is an error and no signal.
+        /// Every amount of room from none to enough: whichever file or page is the first that has none, it is an error
+        /// and no signal.
         @Test func creatingFailsCleanlyWhateverRoomIsLeft() async throws {
             try await withScratch { scratch in
                 await #expect(processExitsWith: .success) { [scratch = scratch as String] in

@@ -10,9 +10,9 @@ import Testing
 
     /// What happens after a write or a sync that failed.
     ///
-    /// Linux reports a failed write-back once, to one `fdatasync`, and marks the pages clean: the next `fdatasync`, and so LMDB's next
-    /// commit, succeeds over pages that never reached the disk. These faults strike once too: whatever fails
-    /// after them fails because the environment is poisoned.
+    /// Linux reports a failed write-back once, to one `fdatasync`, and marks the pages clean: the next `fdatasync`, and
+    /// so LMDB's next commit, succeeds over pages that never reached the disk. These faults strike once too: whatever
+    /// fails after them fails because the environment is poisoned.
     @Suite struct PoisonTests {
         @Test func aFailedSyncPoisonsTheEnvironmentForThisProcess() async throws {
             try await withScratch { scratch in

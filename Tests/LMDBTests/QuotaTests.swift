@@ -19,8 +19,8 @@ import Testing
     }
 
     @Test func aMapThatIsFullOnlyAtTheCommitFailsTheCommitAndNothingElse() async throws {
-        // The commit itself needs pages, for the list of free ones. How much room the puts must leave for only the commit to
-        // fail is LMDB's affair: all amounts are tried.
+        // The commit itself needs pages, for the list of free ones. How much room the puts must leave for only the
+        // commit to fail is LMDB's affair: all amounts are tried.
         var failures: Set<String> = []
         for rows in 0..<64 {
             try await withEnvironment(.init(mapSize: 64 * 4096)) { environment in

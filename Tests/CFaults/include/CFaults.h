@@ -2,8 +2,9 @@
 
 #include <stddef.h>
 
-// Faults made to order, for tests. This target defines some of the C library's functions in the test executable, so that
-// the calls of everything in the process, liblmdb.so included, pass through it. Linux only; elsewhere nothing is seen.
+// Faults made to order, for tests. This target defines some of the C library's functions in the test executable, so
+// that the calls of everything in the process, liblmdb.so included, pass through it. Linux only; elsewhere nothing is
+// seen.
 
 // The calls that are watched.
 enum {
@@ -41,8 +42,8 @@ int faults_wait(int child);
 // Ends the process at once, without running anything else.
 _Noreturn void faults_exit(int code);
 
-// Mounts an empty file system of `size` bytes in memory on the folder `path`, seen by this process only and gone with it.
-// Answers 0 or an errno. Needs the rights of root.
+// Mounts an empty file system of `size` bytes in memory on the folder `path`, seen by this process only and gone with
+// it. Answers 0 or an errno. Needs the rights of root.
 int faults_mount(const char *path, size_t size);
 
 // Whether faults_mount would work, tried out in a child process.
