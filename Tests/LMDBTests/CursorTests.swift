@@ -7,7 +7,7 @@ import Testing
         try await withEnvironment { environment in
             try environment.write { transaction in
                 let table = try transaction.table("rows", keys: .integers, create: true)
-                for key in 0..<1000 { #expect(try transaction.put([UInt8(key % 251)], for: UInt64(key) * 2, in: table)) }
+                for key in 0..<1000 { _ = try transaction.put([UInt8(key % 251)], for: UInt64(key) * 2, in: table) }
                 try body(transaction, table)
             }
         }

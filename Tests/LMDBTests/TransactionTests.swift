@@ -175,7 +175,8 @@ import Testing
                 expect(.keyTooLarge) { try transaction.put([1], for: longest + "k", in: table) }
                 expect(.keyEmpty) { try transaction.put([1], for: "", in: table) }
                 expect(.keyEmpty) { try transaction.bytes(of: "", in: table) }
-                expect(.keyEmpty) { try TypedTable<String, Int>(table).update("", default: 0, in: transaction) { $0 = 1 } }
+                let typed = TypedTable<String, Int>(table)
+                expect(.keyEmpty) { try typed.update("", default: 0, in: transaction) { $0 = 1 } }
                 #expect(try transaction.count(table) == 1)
             }
             #expect(environment.failure == nil)
@@ -186,7 +187,7 @@ import Testing
         try await withEnvironment { environment in
             let table = try environment.write { transaction in
                 let table = try transaction.table("rows", keys: .integers, create: true)
-                for key in 0..<10_000 as Range<UInt64> { #expect(try transaction.put([1], for: key, in: table, .append)) }
+                for key in 0..<10_000 { _ = try transaction.put([1], for: UInt64(key), in: table, .append) }
                 return table
             }
             try environment.write { transaction in

@@ -123,7 +123,9 @@ import Testing
         try await withEnvironment { environment in
             try environment.write { transaction in
                 let table = TypedTable<String, Int>(try transaction.table("rows", create: true))
-                for (value, key) in ["a", "b", "c", "d"].enumerated() { try table.put(value, for: key, in: transaction) }
+                for (value, key) in ["a", "b", "c", "d"].enumerated() {
+                    try table.put(value, for: key, in: transaction)
+                }
 
                 // The cursor of the outer one moves.
                 try table.update("b", default: 0, in: transaction) { outer in

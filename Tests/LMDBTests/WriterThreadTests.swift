@@ -318,7 +318,8 @@ struct WriterThreadTests {
     }
 
     @Test func manyCallersAtOnceLoseNothing() async throws {
-        try await withWriter(.init(durability: .unsynced), limits: .init(pieces: 16)) { (environment, writer) async throws in
+        let limits = WriterThread.Limits(pieces: 16)
+        try await withWriter(.init(durability: .unsynced), limits: limits) { (environment, writer) async throws in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for caller in 0..<8 {
                     group.addTask {
