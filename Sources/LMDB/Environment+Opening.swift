@@ -44,7 +44,7 @@ extension Environment {
                 identity: identity,
                 configuration: configuration
             )
-            mdb_reader_check(handle, nil)
+            environment.clearStaleReaders()
             try environment.loadTables()
             return environment
         } catch {

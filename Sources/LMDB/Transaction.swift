@@ -15,7 +15,7 @@ extension Transaction where Self: ~Copyable {
     ///
     /// - Parameters:
     ///   - name: Its name.
-    ///   - keys: How it compares keys; not checked against the name but against how it was created.
+    ///   - keys: How it compares keys.
     /// - Returns: The table, or nil when this view has none of that name.
     /// - Throws: ``LMDBError/Code/invalid`` when its keys are of the other order.
     public func table(_ name: String, keys: KeyOrder = .bytes) throws -> Table? {
