@@ -27,8 +27,10 @@ extension Scheduler {
                 continue
             }
             switch outcome {
-            case .processed, .duplicate, .redelivered, .deadLettered, .discarded, .fenced, .stopped:
+            case .processed, .duplicate, .redelivered, .deadLettered, .discarded, .fenced:
                 release(entry)
+            case .stopped:
+                stopped(entry)
             case .deferred where partition.isDraining, .failed where partition.isDraining:
                 release(entry)
             case .deferred:
@@ -39,6 +41,13 @@ extension Scheduler {
         }
         armReturned()
         balance()
+    }
+
+    /// A piece was not written, and none after it will be: its messages are let go.
+    package mutating func failed(piece: Int, entries: [SettlementEntry]) {
+        precondition(piece == returnedPiece + 1, "piece \(piece) failed after \(returnedPiece)")
+        returnedPiece = piece
+        for entry in entries { release(entry) }
     }
 
     /// The message is settled or let go.
@@ -62,8 +71,9 @@ extension Scheduler {
     /// ``Action/drained(slot:)``.
     package mutating func drain(slot: Int) {
         guard partitions[slot]?.isDraining == false else { return }
-        partitions[slot]!.isDraining = true
         dropUnstarted(slot: slot)
+        // From here on the last message to be released says so.
+        partitions[slot]!.isDraining = true
         if partitions[slot]!.inFlight == 0 { actions.append(.drained(slot: slot)) }
     }
 
