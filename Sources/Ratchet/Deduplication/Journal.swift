@@ -121,8 +121,7 @@ package final class Journal: Sendable {
             guard let row = try cursor.first() else { return nil }
             let sequence = row.integerKey
             guard let entry = JournalEntry(row.value) else { throw Self.corrupted(sequence) }
-            try forget(entry, sequence: sequence) { _ in true }
-            let count = entry.count
+            let count = try forget(entry, sequence: sequence) { _ in true }
             try cursor.delete()
             let next = try cursor.first()
             let time = next.flatMap { JournalEntry($0.value)?.time }
@@ -134,12 +133,19 @@ package final class Journal: Sendable {
         }
     }
 
-    private func forget(_ entry: JournalEntry, sequence: UInt64, where isMeant: (JournalLayout.Record) -> Bool) throws {
+    @discardableResult
+    private func forget(
+        _ entry: JournalEntry, sequence: UInt64, where isMeant: (JournalLayout.Record) -> Bool
+    ) throws -> Int {
         try state.withLock { state in
+            var count = 0
             for index in 0..<entry.count {
                 let (key, record) = try entry.record(at: index)
-                if record.outcome != .forgotten, isMeant(record) { state.index.remove(fingerprint(key), sequence: sequence) }
+                guard record.outcome != .forgotten, isMeant(record) else { continue }
+                state.index.remove(fingerprint(key), sequence: sequence)
+                count += 1
             }
+            return count
         }
     }
 
