@@ -5,15 +5,15 @@ import Logging
 
 extension PipelineRun {
     /// Changes the scheduler's state and performs what follows from it.
-    func change(_ session: (any SourceSession)?, _ body: (inout Scheduler) -> Void) {
+    func change(_ body: (inout Scheduler) -> Void) {
         let (actions, claims, woken) = state.withLock { state in
             body(&state.scheduler)
             return (state.scheduler.takeActions(), state.scheduler.takeReleasedClaims(), wake(&state))
         }
         for (continuation, entry) in woken { continuation.resume(returning: entry) }
         ledger.claims.release(claims)
-        perform(actions, session)
-        submit(session)
+        perform(actions)
+        submit()
     }
 
     /// Gives what is ready to workers that wait.
@@ -23,7 +23,9 @@ extension PipelineRun {
         return woken
     }
 
-    private func perform(_ actions: [Scheduler.Action], _ session: (any SourceSession)?) {
+    private func perform(_ actions: [Scheduler.Action]) {
+        guard !actions.isEmpty else { return }
+        let session = session
         for action in actions {
             switch action {
             case .pause(let partition): session?.setPaused(true, partition)
@@ -34,7 +36,7 @@ extension PipelineRun {
     }
 
     /// Hands pieces to the ledger, in the order in which they were taken: one thread at a time does so, and looks again before it ends.
-    func submit(_ session: (any SourceSession)?) {
+    func submit() {
         while true {
             let piece = state.withLock { state -> (number: Int, entries: [SettlementEntry])? in
                 guard !state.isSubmitting, let piece = state.scheduler.takePiece() else { return nil }
@@ -42,8 +44,10 @@ extension PipelineRun {
                 return piece
             }
             guard let piece else { return }
-            ledger.settle(piece.entries, with: SettlementWork(self), publishes: sink != nil) { [weak self] entries, result in
-                self?.settled(piece.number, entries, result, session)
+            ledger.settle(
+                piece.entries, number: piece.number, of: order, with: SettlementWork(self), publishes: sink != nil
+            ) { [weak self] entries, result in
+                self?.settled(piece.number, entries, result)
             }
             state.withLock { $0.isSubmitting = false }
         }
@@ -51,12 +55,12 @@ extension PipelineRun {
 
     /// A piece came back. On the writer thread.
     private func settled(
-        _ piece: Int, _ entries: [SettlementEntry], _ result: Result<SettlementReport, any Error>,
-        _ session: (any SourceSession)?
+        _ piece: Int, _ entries: [SettlementEntry], _ result: Result<SettlementReport, any Error>
     ) {
         switch result {
         case .failure(let error):
-            // The pieces that follow fail as well: nothing more is to be settled.
+            // The pieces that follow fail as well: there is nothing to wait for.
+            change { $0.failed(piece: piece, entries: entries) }
             fail(PipelineError(.ledger, "pipeline '\(name)' stops, nothing unsettled was committed: \(error)", underlying: error))
         case .success(let report):
             note(report, entries)
@@ -65,7 +69,7 @@ extension PipelineRun {
                 for (lease, watermark) in report.watermarks { state.uncommitted[lease.slot] = watermark }
             }
             let due = state.withLock { $0.scheduler.nextDue }
-            change(session) { scheduler in
+            change { scheduler in
                 scheduler.setFull(report.isWindowFull)
                 scheduler.returned(piece: piece, entries: entries, outcomes: report.outcomes) { self.retryTime(of: $0, now: now) }
             }

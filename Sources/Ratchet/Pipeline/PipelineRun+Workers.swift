@@ -21,7 +21,7 @@ extension PipelineRun {
             if entry.batch.isKeyed, try ledger.isKnownDuplicate(entry) { return await next { $0.finished(entry) } }
         } catch {
             fail(PipelineError(.ledger, "pipeline '\(name)' cannot read its ledger: \(error)", underlying: error))
-            return nil
+            return await next { $0.stopped(entry) }
         }
         let payload = Payloads<Payload>.payload(of: entry)
         let context = HandlerContext(entry, publishes: sink != nil, logger: logger)
@@ -66,7 +66,7 @@ extension PipelineRun {
             return await next { $0.finished(entry) }
         case .stop:
             stop(entry, error)
-            return nil
+            return await next { $0.stopped(entry) }
         }
     }
 
@@ -75,7 +75,7 @@ extension PipelineRun {
         var following: SettlementEntry?
         var isEnding = false
         // The lock is taken once for both.
-        change(nil) { scheduler in
+        change { scheduler in
             enter(&scheduler)
         }
         (following, isEnding) = state.withLock { (nextEntry(&$0), $0.isEnding) }
@@ -109,7 +109,7 @@ extension PipelineRun {
 
     /// Messages whose key another one held may look again.
     func stopWaiting(_ numbers: [Int]) {
-        change(nil) { scheduler in
+        change { scheduler in
             for number in numbers { scheduler.stopWaiting(number) }
         }
     }
@@ -121,7 +121,7 @@ extension PipelineRun {
             if let due = state.withLock({ $0.scheduler.nextDue }) {
                 let delay = Duration.nanoseconds(max(0, due - time.monotonic()))
                 if delay > .zero { await rearmed.wait(atMost: delay, clock: configuration.clock) }
-                change(nil) { $0.tick(time.monotonic()) }
+                change { $0.tick(time.monotonic()) }
             } else {
                 await rearmed.wait()
             }

@@ -30,6 +30,12 @@ final class PipelineRun<Payload: Sendable>: Sendable {
     let span: ProcessSpan
     let logger: Logger
     let state: Mutex<State>
+    /// Where partitions are paused and resumed, whoever's turn it is.
+    private let openSession = Mutex<(any SourceSession)?>(nil)
+    /// One commit at a time: a position that is given back is committed before.
+    let committing = Turn()
+    /// The pieces' order in the ledger.
+    let order = SettlementOrder()
     /// The run is to end: shutdown, or a failure.
     let ending = Latch()
     /// The next retry may be due earlier than the timer believes.
@@ -67,6 +73,7 @@ final class PipelineRun<Payload: Sendable>: Sendable {
     func run() async throws {
         try await ledger.bind(to: source.group)
         let session = try await source.open()
+        openSession.withLock { $0 = session }
         let pipeline = ledger.claims.register { [weak self] messages in self?.stopWaiting(messages) }
         claimant.withLock { $0 = pipeline }
         await withGracefulShutdownHandler {
@@ -107,6 +114,8 @@ final class PipelineRun<Payload: Sendable>: Sendable {
             }
         }
     }
+
+    var session: (any SourceSession)? { openSession.withLock { $0 } }
 
     /// Ends the run with an error, once what is running is settled.
     func fail(_ error: any Error) {
@@ -150,7 +159,7 @@ final class PipelineRun<Payload: Sendable>: Sendable {
         let decoded = intake.take(batch, under: lease)
         progress.count { $0.delivered += batch.count }
         metrics.consumed.increment(by: batch.count)
-        change(session) { $0.admit(decoded) }
+        change { $0.admit(decoded) }
     }
 
     /// Waits for what is running, settles and commits it, and leaves the group.
