@@ -6,10 +6,15 @@ import Logging
 extension PipelineRun {
     /// Changes the scheduler's state and performs what follows from it.
     func change(_ body: (inout Scheduler) -> Void) {
-        let (actions, claims, woken) = state.withLock { state in
+        let (actions, claims, woken, isRearmed) = state.withLock { state in
+            let due = state.scheduler.nextDue
             body(&state.scheduler)
-            return (state.scheduler.takeActions(), state.scheduler.takeReleasedClaims(), wake(&state))
+            let next = state.scheduler.nextDue
+            return (
+                state.scheduler.takeActions(), state.scheduler.takeReleasedClaims(), wake(&state), next != nil && next != due
+            )
         }
+        if isRearmed { rearmed.tell() }
         for (continuation, entry) in woken { continuation.resume(returning: entry) }
         ledger.claims.release(claims)
         perform(actions)
@@ -68,13 +73,10 @@ extension PipelineRun {
             state.withLock { state in
                 for (lease, watermark) in report.watermarks { state.uncommitted[lease.slot] = watermark }
             }
-            let due = state.withLock { $0.scheduler.nextDue }
             change { scheduler in
                 scheduler.setFull(report.isWindowFull)
                 scheduler.returned(piece: piece, entries: entries, outcomes: report.outcomes) { self.retryTime(of: $0, now: now) }
             }
-            let next = state.withLock { $0.scheduler.nextDue }
-            if next != due { rearmed.tell() }
             progress.reached(report.watermarks.map { ($0.lease.partition, $0.watermark) })
             if report.published > 0 { ledger.outbox.notify() }
         }
