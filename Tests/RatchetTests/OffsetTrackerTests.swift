@@ -14,7 +14,7 @@ struct OffsetTrackerTests {
         }
     }
 
-    @Test("The watermark is the end of the prefix that is done, whatever the order", arguments: Seed.some(200))
+    @Test("The watermark is the end of the prefix that is done, whatever the order", arguments: Seed.some(60))
     func watermarkIsTheDonePrefix(seed: Seed) {
         var random = seed.random
         let start = Int64(random.below(1000))
@@ -34,7 +34,7 @@ struct OffsetTrackerTests {
         }
     }
 
-    @Test("Runs stay apart, in order and above the watermark", arguments: Seed.some(100))
+    @Test("Runs stay apart, in order and above the watermark", arguments: Seed.some(40))
     func runsStayApart(seed: Seed) {
         var random = seed.random
         let log = Self.log(&random, from: 0)

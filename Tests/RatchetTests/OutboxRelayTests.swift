@@ -3,7 +3,7 @@ import Testing
 
 @testable import Ratchet
 
-@Suite("Outbox relay", .timeLimit(.minutes(1)))
+@Suite("Outbox relay", .timeLimit(.minutes(5)))
 struct OutboxRelayTests {
     private struct Failure: Error {}
 

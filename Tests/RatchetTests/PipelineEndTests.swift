@@ -4,7 +4,7 @@ import Testing
 
 @testable import Ratchet
 
-@Suite("Pipeline: how it ends", .timeLimit(.minutes(1)))
+@Suite("Pipeline: how it ends", .timeLimit(.minutes(5)))
 struct PipelineEndTests {
     private struct Failure: Error {}
 

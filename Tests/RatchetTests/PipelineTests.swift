@@ -3,7 +3,7 @@ import Testing
 
 @testable import Ratchet
 
-@Suite("Pipeline: messages, failures and commits", .timeLimit(.minutes(1)))
+@Suite("Pipeline: messages, failures and commits", .timeLimit(.minutes(5)))
 struct PipelineTests {
     private struct Failure: Error {}
 

@@ -23,7 +23,7 @@ struct SchedulerTests {
 
     @Test(
         "Handlers in tasks: each message once, in the order of its lane, to the end",
-        arguments: Seed.some(120),
+        arguments: Seed.some(40),
         orderings
     )
     func inTasks(seed: Seed, ordering: Ordering) throws {
@@ -32,7 +32,7 @@ struct SchedulerTests {
 
     @Test(
         "Handlers in the writer: each message once, in the order of its lane, to the end",
-        arguments: Seed.some(120),
+        arguments: Seed.some(40),
         orderings
     )
     func inWriter(seed: Seed, ordering: Ordering) throws {
