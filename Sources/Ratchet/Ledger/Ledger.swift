@@ -88,6 +88,12 @@ public final class Ledger: Sendable {
         }
     }
 
+    /// How many idempotency keys are remembered.
+    public var keyCount: Int { journal.count }
+
+    /// The memory that finding them takes, in bytes: 10 to 21 a key.
+    public var indexByteCount: Int { journal.indexByteCount }
+
     /// What became of all messages, as of the last transaction.
     public func totals() throws -> LedgerTotals { try reader.totals() }
 }
