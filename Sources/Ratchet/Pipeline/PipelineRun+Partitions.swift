@@ -27,7 +27,7 @@ extension PipelineRun {
         let slot = state.withLock { $0.scheduler.reserveSlot() }
         let lease = try await ledger.lease(
             key, of: partition, generation: assignment.generation, slot: slot, startingAt: offset, restart: restart)
-        change(session) { $0.add(lease) }
+        change { $0.add(lease) }
         state.withLock { state in
             state.drains[slot] = Latch()
             if assignment.committed?.offset != offset { state.uncommitted[slot] = offset }
@@ -61,7 +61,7 @@ extension PipelineRun {
     func lose(_ partitions: [TopicPartition]) {
         let leases = leases(of: partitions)
         for lease in leases { lease.fence() }
-        change(nil) { scheduler in
+        change { scheduler in
             for lease in leases { scheduler.remove(slot: lease.slot) }
         }
         state.withLock { state in
@@ -82,7 +82,7 @@ extension PipelineRun {
 
     /// Waits until everything of these partitions that runs is settled, to a deadline; fences them and commits what is durable.
     func drain(_ leases: [PartitionLease], within limit: Duration, _ session: any SourceSession) async {
-        change(session) { scheduler in
+        change { scheduler in
             for lease in leases { scheduler.drain(slot: lease.slot) }
         }
         let latches = state.withLock { state in leases.compactMap { state.drains[$0.slot] } }
@@ -107,7 +107,7 @@ extension PipelineRun {
                 metadata: [LogKeys.count: "\(leases.count)"])
         }
         await commit(session)
-        change(nil) { scheduler in
+        change { scheduler in
             for lease in leases { scheduler.remove(slot: lease.slot) }
         }
         state.withLock { state in
@@ -130,7 +130,7 @@ extension PipelineRun {
                 fail(error)
             }
             let isFull = ledger.isWindowFull
-            change(session) { $0.setFull(isFull) }
+            change { $0.setFull(isFull) }
             metrics.inFlight.record(state.withLock { $0.scheduler.inFlight })
         }
     }

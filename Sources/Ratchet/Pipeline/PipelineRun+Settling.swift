@@ -5,15 +5,15 @@ import Logging
 
 extension PipelineRun {
     /// Changes the scheduler's state and performs what follows from it.
-    func change(_ session: (any SourceSession)?, _ body: (inout Scheduler) -> Void) {
+    func change(_ body: (inout Scheduler) -> Void) {
         let (actions, claims, woken) = state.withLock { state in
             body(&state.scheduler)
             return (state.scheduler.takeActions(), state.scheduler.takeReleasedClaims(), wake(&state))
         }
         for (continuation, entry) in woken { continuation.resume(returning: entry) }
         ledger.claims.release(claims)
-        perform(actions, session)
-        submit(session)
+        perform(actions)
+        submit()
     }
 
     /// Gives what is ready to workers that wait.
@@ -23,18 +23,18 @@ extension PipelineRun {
         return woken
     }
 
-    private func perform(_ actions: [Scheduler.Action], _ session: (any SourceSession)?) {
+    private func perform(_ actions: [Scheduler.Action]) {
         for action in actions {
             switch action {
-            case .pause(let partition): session?.setPaused(true, partition)
-            case .resume(let partition): session?.setPaused(false, partition)
+            case .pause(let partition): setPaused(true, partition)
+            case .resume(let partition): setPaused(false, partition)
             case .drained(let slot): state.withLock { $0.drains[slot] }?.open()
             }
         }
     }
 
     /// Hands pieces to the ledger, in the order in which they were taken: one thread at a time does so, and looks again before it ends.
-    func submit(_ session: (any SourceSession)?) {
+    func submit() {
         while true {
             let piece = state.withLock { state -> (number: Int, entries: [SettlementEntry])? in
                 guard !state.isSubmitting, let piece = state.scheduler.takePiece() else { return nil }
@@ -43,7 +43,7 @@ extension PipelineRun {
             }
             guard let piece else { return }
             ledger.settle(piece.entries, with: SettlementWork(self), publishes: sink != nil) { [weak self] entries, result in
-                self?.settled(piece.number, entries, result, session)
+                self?.settled(piece.number, entries, result)
             }
             state.withLock { $0.isSubmitting = false }
         }
@@ -51,8 +51,7 @@ extension PipelineRun {
 
     /// A piece came back. On the writer thread.
     private func settled(
-        _ piece: Int, _ entries: [SettlementEntry], _ result: Result<SettlementReport, any Error>,
-        _ session: (any SourceSession)?
+        _ piece: Int, _ entries: [SettlementEntry], _ result: Result<SettlementReport, any Error>
     ) {
         switch result {
         case .failure(let error):
@@ -65,7 +64,7 @@ extension PipelineRun {
                 for (lease, watermark) in report.watermarks { state.uncommitted[lease.slot] = watermark }
             }
             let due = state.withLock { $0.scheduler.nextDue }
-            change(session) { scheduler in
+            change { scheduler in
                 scheduler.setFull(report.isWindowFull)
                 scheduler.returned(piece: piece, entries: entries, outcomes: report.outcomes) { self.retryTime(of: $0, now: now) }
             }

@@ -75,7 +75,7 @@ extension PipelineRun {
         var following: SettlementEntry?
         var isEnding = false
         // The lock is taken once for both.
-        change(nil) { scheduler in
+        change { scheduler in
             enter(&scheduler)
         }
         (following, isEnding) = state.withLock { (nextEntry(&$0), $0.isEnding) }
@@ -97,7 +97,7 @@ extension PipelineRun {
             guard entry.batch.isKeyed, !entry.holdsClaim else { return entry }
             let number = state.nextWaiter
             state.nextWaiter += 1
-            let waiter = ClaimTable.Waiter(pipeline: claimant.withLock { $0 }, message: number)
+            let waiter = ClaimTable.Waiter(pipeline: claimant.load(ordering: .relaxed), message: number)
             if ledger.claims.claim(entry.fingerprint, for: waiter) {
                 entry.holdsClaim = true
                 return entry
@@ -109,7 +109,7 @@ extension PipelineRun {
 
     /// Messages whose key another one held may look again.
     func stopWaiting(_ numbers: [Int]) {
-        change(nil) { scheduler in
+        change { scheduler in
             for number in numbers { scheduler.stopWaiting(number) }
         }
     }
@@ -121,7 +121,7 @@ extension PipelineRun {
             if let due = state.withLock({ $0.scheduler.nextDue }) {
                 let delay = Duration.nanoseconds(max(0, due - time.monotonic()))
                 if delay > .zero { await rearmed.wait(atMost: delay, clock: configuration.clock) }
-                change(nil) { $0.tick(time.monotonic()) }
+                change { $0.tick(time.monotonic()) }
             } else {
                 await rearmed.wait()
             }

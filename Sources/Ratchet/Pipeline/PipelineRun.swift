@@ -34,7 +34,9 @@ final class PipelineRun<Payload: Sendable>: Sendable {
     let ending = Latch()
     /// The next retry may be due earlier than the timer believes.
     let rearmed = Signal()
-    let claimant = Mutex(0)
+    /// This run's number among those that claim keys of the ledger.
+    let claimant = Atomic<Int>(0)
+    private let session = Mutex<(any SourceSession)?>(nil)
 
     init(
         name: String, source: any Source, ledger: Ledger, sink: (any Sink)?, intake: Intake<Payload>,
@@ -68,7 +70,8 @@ final class PipelineRun<Payload: Sendable>: Sendable {
         try await ledger.bind(to: source.group)
         let session = try await source.open()
         let pipeline = ledger.claims.register { [weak self] messages in self?.stopWaiting(messages) }
-        claimant.withLock { $0 = pipeline }
+        claimant.store(pipeline, ordering: .relaxed)
+        self.session.withLock { $0 = session }
         await withGracefulShutdownHandler {
             await withTaskGroup { group in
                 addTasks(to: &group, session)
@@ -108,6 +111,10 @@ final class PipelineRun<Payload: Sendable>: Sendable {
         }
     }
 
+    func setPaused(_ paused: Bool, _ partition: TopicPartition) {
+        session.withLock { $0 }?.setPaused(paused, partition)
+    }
+
     /// Ends the run with an error, once what is running is settled.
     func fail(_ error: any Error) {
         state.withLock { if $0.failure == nil { $0.failure = error } }
@@ -134,7 +141,7 @@ final class PipelineRun<Payload: Sendable>: Sendable {
                 switch try await session.next() {
                 case .assigned(let assignments):
                     for assignment in assignments { try await begin(assignment, session) }
-                case .messages(let batch): take(batch, session)
+                case .messages(let batch): take(batch)
                 case .revoking(let partitions, let limit):
                     group.addTask { await self.giveBack(partitions, within: limit, session) }
                 case .lost(let partitions): lose(partitions)
@@ -144,13 +151,13 @@ final class PipelineRun<Payload: Sendable>: Sendable {
         }
     }
 
-    private func take(_ batch: MessageBatch, _ session: any SourceSession) {
+    private func take(_ batch: MessageBatch) {
         let lease = state.withLock { $0.scheduler.lease(of: batch.partition) }
         guard let lease, lease.generation == batch.generation else { return }
         let decoded = intake.take(batch, under: lease)
         progress.count { $0.delivered += batch.count }
         metrics.consumed.increment(by: batch.count)
-        change(session) { $0.admit(decoded) }
+        change { $0.admit(decoded) }
     }
 
     /// Waits for what is running, settles and commits it, and leaves the group.
