@@ -16,9 +16,13 @@ package struct SettlementEntry: Sendable {
     package var holdsClaim = false
     /// It never reached a handler: it waits for nobody.
     package var isFault = false
-    package var verdict: Verdict?
-    /// What an async handler left to be written.
-    package var effects: MessageEffects?
+    /// What came of it before the ledger; nil where the handler runs in the transaction. One reference, because entries are copied often.
+    package var result: HandlerResult?
+
+    package var verdict: Verdict? {
+        if case .givenUp(let verdict)? = result { return verdict }
+        return nil
+    }
 
     package init(batch: KeyedBatch, index: Int32) {
         self.batch = batch
@@ -38,6 +42,12 @@ package struct SettlementEntry: Sendable {
     }
 }
 
+/// What came of a message before the ledger sees it.
+package indirect enum HandlerResult: Sendable {
+    case givenUp(SettlementEntry.Verdict)
+    case effects(MessageEffects)
+}
+
 /// What became of a message in the ledger.
 package enum SettlementOutcome: Sendable {
     case processed
@@ -55,6 +65,14 @@ package enum SettlementOutcome: Sendable {
     case stopped(any Error)
     /// Its lease had ended.
     case fenced
+
+    /// Whether the message is done with.
+    package var isFinal: Bool {
+        switch self {
+        case .deferred, .failed: false
+        default: true
+        }
+    }
 }
 
 /// What an async handler left to be written when its message is settled.

@@ -21,7 +21,10 @@ final class SettlementPiece<Handler: SettlementHandler & Sendable>: WritePiece, 
         self.publishes = publishes
         self.completion = completion
         // A record, its share of the index pages, and what the effects carry; state pages are counted once they are in use.
-        byteCount = entries.reduce(1 << 16) { $0 + 128 + ($1.effects?.outgoing.byteCount ?? 0) }
+        byteCount = entries.reduce(1 << 16) { size, entry in
+            guard case .effects(let effects)? = entry.result else { return size + 128 }
+            return size + 128 + effects.outgoing.byteCount
+        }
     }
 
     func write(in transaction: borrowing WriteTransaction) throws {

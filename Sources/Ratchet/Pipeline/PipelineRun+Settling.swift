@@ -6,14 +6,20 @@ import Logging
 extension PipelineRun {
     /// Changes the scheduler's state and performs what follows from it.
     func change(_ body: (inout Scheduler) -> Void) {
-        let (actions, claims, woken) = state.withLock { state in
-            body(&state.scheduler)
-            return (state.scheduler.takeActions(), state.scheduler.takeReleasedClaims(), wake(&state))
+        change { (state: inout State) in body(&state.scheduler) }
+    }
+
+    /// Changes the state and performs what follows from it.
+    func change<R>(_ body: (inout State) -> R) -> R {
+        let (result, actions, claims, woken) = state.withLock { state in
+            let result = body(&state)
+            return (result, state.scheduler.takeActions(), state.scheduler.takeReleasedClaims(), wake(&state))
         }
         for (continuation, entry) in woken { continuation.resume(returning: entry) }
         ledger.claims.release(claims)
         perform(actions)
         submit()
+        return result
     }
 
     /// Gives what is ready to workers that wait.
@@ -188,7 +194,7 @@ struct SettlementWork<Payload: Sendable>: SettlementHandler, Sendable {
                 try body(payload, transaction)
             }
         case .inTasks:
-            guard let effects = entry.effects else { return }
+            guard case .effects(let effects)? = entry.result else { return }
             transaction.scope.publish(effects.outgoing)
             for closure in effects.closures { try closure(transaction) }
         }

@@ -154,7 +154,7 @@ extension Scheduler {
         for index in 0..<count {
             var entry = SettlementEntry(batch: batch, index: Int32(index))
             if let fault = batch.faults[index] {
-                entry.verdict = .deadLetter(fault.reason, fault.error)
+                entry.result = .givenUp(.deadLetter(fault.reason, fault.error))
                 entry.isFault = true
                 settling.append(entry)
             } else if execution == .inWriter, held.isEmpty {
