@@ -113,6 +113,25 @@ import Testing
     }
 
     #if os(Linux)
+        @Test func isOnTheDiskBeforeItHasItsName() async throws {
+            try await withScratch { scratch in
+                let syncs = Watch(.fsync, under: scratch)
+                // Data file, folder, and the parent for the name. A first transaction that writes nothing flushes
+                // nothing.
+                try Environment.open(at: scratch + "/environment").close()
+                #expect(syncs.count == 3)
+                // Any of them may fail: then nothing has been created, or it can be opened.
+                for nth in 1...3 {
+                    let path = scratch + "/environment \(nth)"
+                    let failing = Watch(.fsync, under: scratch, failing: nth, with: EIO)
+                    expect(.io) { try Environment.open(at: path) }
+                    #expect(failing.count == nth)
+                    try Environment.open(at: path).increment()
+                }
+                #expect(names(in: scratch) == ["environment", "environment 1", "environment 2", "environment 3"])
+            }
+        }
+
         @Test func killedAtAnyStepLeavesNothingThatCannotBeOpened() async throws {
             try await withScratch { scratch in
                 await #expect(processExitsWith: .success) { [scratch = scratch as String] in

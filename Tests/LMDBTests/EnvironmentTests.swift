@@ -206,6 +206,41 @@ import Testing
             }
         }
 
+        @Test func readersThatWereKilledMakeRoomForOthers() async throws {
+            try await withScratch { scratch in
+                let path = scratch + "/environment"
+                let environment = try Environment.open(at: path, configuration: .init(maximumReaders: 1))
+                try environment.increment()
+                await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String] in
+                    let other = try Environment.open(at: path, configuration: .init(access: .readOnly))
+                    try other.read { _ in _ = kill(getpid(), SIGKILL) }
+                }
+                #expect(try environment.counter() == 1)
+            }
+        }
+
+        @Test func aChildThatClosesWhatItInheritedTakesNothingFromItsParent() async throws {
+            await #expect(processExitsWith: .success) {
+                let path = try makeScratch()
+                defer { removeTree(path) }
+                let environment = try Environment.open(at: path)
+                for _ in 0..<3 { try environment.increment() }
+                try environment.read { transaction in
+                    let child = faults_fork()
+                    if child == 0 {
+                        environment.close()
+                        faults_exit(0)
+                    }
+                    #expect(faults_wait(child) == 0)
+                    // Were the parent's reader slot gone, these would write over the pages of its view.
+                    for _ in 0..<20 { try environment.increment() }
+                    let table = TypedTable<String, Int>(try #require(try transaction.table("counters")))
+                    #expect(try table.get("counter", in: transaction) == 3)
+                }
+                #expect(try environment.counter() == 23)
+            }
+        }
+
         @Test func theChildOfAForkIsToldToOpenItsOwn() async throws {
             await #expect(processExitsWith: .success) {
                 let path = try makeScratch()

@@ -59,7 +59,14 @@ import Testing
                 // May get the number that the first one had.
                 let table = try transaction.nested { try $0.table("second", keys: .integers, create: true) }
                 #expect(try transaction.put([2], for: 7, in: table))
+                #expect(throws: Refusal.self) {
+                    try transaction.nested { inner in
+                        _ = try inner.table("third", create: true)
+                        throw Refusal()
+                    }
+                }
                 expect(.absent) { try transaction.table("first", create: false) }
+                expect(.absent) { try transaction.table("third", create: false) }
                 #expect(try transaction.table("first") == nil)
                 #expect(try transaction.table("second", keys: .integers) == table)
             }

@@ -163,6 +163,19 @@ struct WriterThreadTests {
         }
     #endif
 
+    @Test func aPieceAloneThatFailsLeavesNothing() async throws {
+        try await withWriter { (environment, writer) async throws in
+            let piece = TestPiece { transaction in
+                let table = TypedTable<String, Int>(try transaction.table("counters", create: true))
+                try table.put(-1, for: "counter", in: transaction)
+                throw Refusal()
+            }
+            writer.submit(piece)
+            await #expect(throws: Refusal.self) { try await piece.outcome.get() }
+            #expect(try environment.counter() == 1)
+        }
+    }
+
     @Test func onePieceThatFailsUndoesOnlyItself() async throws {
         try await withWriter { (environment, writer) async throws in
             let gate = Gate()
