@@ -14,19 +14,19 @@ import Testing
     @Test func oneProcessOpensAnEnvironmentOnce() async throws {
         try await withScratch { scratch in
             let path = scratch + "/environment"
-            let environment = try Environment.open(at: path)
+            let environment = try Environment.open(at: path, configuration: .small)
             try environment.increment()
-            expect(.alreadyOpen) { try Environment.open(at: path) }
-            expect(.alreadyOpen) { try Environment.open(at: path + "/") }
-            expect(.alreadyOpen) { try Environment.open(at: path, configuration: .init(access: .readOnly)) }
+            expect(.alreadyOpen) { try Environment.open(at: path, configuration: .small) }
+            expect(.alreadyOpen) { try Environment.open(at: path + "/", configuration: .small) }
+            expect(.alreadyOpen) { try Environment.open(at: path, configuration: .small(access: .readOnly)) }
             #expect(symlink(path, scratch + "/link") == 0)
-            expect(.alreadyOpen) { try Environment.open(at: scratch + "/link") }
+            expect(.alreadyOpen) { try Environment.open(at: scratch + "/link", configuration: .small) }
             // The refused ones have not cost the first one its locks or files.
             try environment.increment()
             #expect(try environment.counter() == 2)
 
             environment.close()
-            let again = try Environment.open(at: scratch + "/link")
+            let again = try Environment.open(at: scratch + "/link", configuration: .small)
             #expect(again.path == environment.path)
             #expect(try again.counter() == 2)
         }
@@ -48,7 +48,7 @@ import Testing
         try await withScratch { scratch in
             let path = scratch + "/environment"
             for round in 1...3 {
-                let environment = try Environment.open(at: path)
+                let environment = try Environment.open(at: path, configuration: .small)
                 try environment.increment()
                 #expect(try environment.counter() == round)
             }
@@ -58,7 +58,7 @@ import Testing
     @Test func closingUnderAnOpenTransactionIsAProgrammingError() async throws {
         await #expect(processExitsWith: .failure) {
             let path = try makeScratch()
-            let environment = try Environment.open(at: path)
+            let environment = try Environment.open(at: path, configuration: .small)
             removeTree(path)
             try environment.read { _ in environment.close() }
         }
@@ -67,7 +67,7 @@ import Testing
     @Test func aWriteInsideAWriteIsAProgrammingErrorAndNoDeadlock() async throws {
         await #expect(processExitsWith: .failure) {
             let path = try makeScratch()
-            let environment = try Environment.open(at: path)
+            let environment = try Environment.open(at: path, configuration: .small)
             removeTree(path)
             try environment.write { _ in try environment.write { _ in } }
         }
@@ -84,7 +84,7 @@ import Testing
     }
 
     @Test func usageFollowsWhatIsWritten() async throws {
-        try await withEnvironment(.init(mapSize: 1 << 30, quota: 1 << 20)) { environment in
+        try await withEnvironment(.small(mapSize: 1 << 30, quota: 1 << 20)) { environment in
             let before = try environment.usage
             #expect(before.mapped == 1 << 30)
             #expect(before.quota == 1 << 20)
@@ -104,7 +104,7 @@ import Testing
     }
 
     @Test func moreReadersThanSlotsAreRefused() async throws {
-        try await withEnvironment(.init(maximumReaders: 2)) { environment in
+        try await withEnvironment(.small(maximumReaders: 2)) { environment in
             try environment.read { _ in
                 try environment.read { _ in
                     expect(.readersFull) { try environment.read { _ in } }
@@ -121,10 +121,10 @@ import Testing
         @Test func anotherProcessLooksInWhileThisOneWrites() async throws {
             try await withScratch { scratch in
                 let path = scratch + "/environment"
-                let environment = try Environment.open(at: path)
+                let environment = try Environment.open(at: path, configuration: .small)
                 try environment.increment()
                 await #expect(processExitsWith: .success) { [path = path as String] in
-                    let other = try Environment.open(at: path, configuration: .init(access: .readOnly))
+                    let other = try Environment.open(at: path, configuration: .small(access: .readOnly))
                     #expect(try other.counter() == 1)
                     expect(.permissionDenied) { try other.increment() }
                     #expect(try other.counter() == 1)
@@ -138,12 +138,12 @@ import Testing
             await #expect(processExitsWith: .success) {
                 let path = try makeScratch()
                 defer { removeTree(path) }
-                let writer = try Environment.open(at: path)
+                let writer = try Environment.open(at: path, configuration: .small)
                 // The child waits for one byte, so that it looks before and after.
                 let (toChild, toParent) = (try Pipe(), try Pipe())
                 let child = faults_fork()
                 if child == 0 {
-                    let reader = try? Environment.open(at: path, configuration: .init(access: .readOnly))
+                    let reader = try? Environment.open(at: path, configuration: .small(access: .readOnly))
                     let before = try? reader?.counter()
                     toParent.signal()
                     toChild.wait()
@@ -160,7 +160,7 @@ import Testing
         @Test func aReaderThatWasKilledDoesNotKeepPagesForEver() async throws {
             try await withScratch { scratch in
                 let path = scratch + "/environment"
-                let environment = try Environment.open(at: path)
+                let environment = try Environment.open(at: path, configuration: .small)
                 try environment.write { transaction in
                     let table = TypedTable<Int, [UInt8]>(try transaction.table("rows", create: true))
                     for key in 0..<50 { try table.put([UInt8](repeating: 1, count: 3000), for: key, in: transaction) }
@@ -181,7 +181,7 @@ import Testing
                 }
                 func killReader() async {
                     await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String] in
-                        let other = try Environment.open(at: path, configuration: .init(access: .readOnly))
+                        let other = try Environment.open(at: path, configuration: .small(access: .readOnly))
                         try other.read { _ in _ = kill(getpid(), SIGKILL) }
                     }
                 }
@@ -193,7 +193,7 @@ import Testing
                 #expect(pinned > settled + 5 * 50 * 3000, "the dead reader's view keeps all pages")
                 // Whoever opens the environment next clears the dead reader's slot.
                 await #expect(processExitsWith: .success) { [path = path as String] in
-                    _ = try Environment.open(at: path, configuration: .init(access: .readOnly))
+                    _ = try Environment.open(at: path, configuration: .small(access: .readOnly))
                 }
                 #expect(try rewrite(5) == pinned)
 
@@ -209,10 +209,10 @@ import Testing
         @Test func readersThatWereKilledMakeRoomForOthers() async throws {
             try await withScratch { scratch in
                 let path = scratch + "/environment"
-                let environment = try Environment.open(at: path, configuration: .init(maximumReaders: 1))
+                let environment = try Environment.open(at: path, configuration: .small(maximumReaders: 1))
                 try environment.increment()
                 await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String] in
-                    let other = try Environment.open(at: path, configuration: .init(access: .readOnly))
+                    let other = try Environment.open(at: path, configuration: .small(access: .readOnly))
                     try other.read { _ in _ = kill(getpid(), SIGKILL) }
                 }
                 #expect(try environment.counter() == 1)
@@ -223,7 +223,7 @@ import Testing
             await #expect(processExitsWith: .success) {
                 let path = try makeScratch()
                 defer { removeTree(path) }
-                let environment = try Environment.open(at: path)
+                let environment = try Environment.open(at: path, configuration: .small)
                 for _ in 0..<3 { try environment.increment() }
                 try environment.read { transaction in
                     let child = faults_fork()
@@ -245,7 +245,7 @@ import Testing
             await #expect(processExitsWith: .success) {
                 let path = try makeScratch()
                 defer { removeTree(path) }
-                let environment = try Environment.open(at: path)
+                let environment = try Environment.open(at: path, configuration: .small)
                 try environment.increment()
                 let child = faults_fork()
                 if child == 0 {
@@ -257,7 +257,7 @@ import Testing
                     guard isRefused({ try environment.increment() }) else { faults_exit(3) }
                     guard isRefused({ try environment.synchronize() }) else { faults_exit(4) }
                     environment.close()
-                    let own = try? Environment.open(at: path)
+                    let own = try? Environment.open(at: path, configuration: .small)
                     let counter = try? own?.counter()
                     faults_exit(counter == 1 ? 0 : 5)
                 }
@@ -273,7 +273,7 @@ import Testing
                 let path = scratch + "/environment"
                 for _ in 1...5 {
                     await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String] in
-                        let environment = try Environment.open(at: path)
+                        let environment = try Environment.open(at: path, configuration: .small)
                         try environment.increment()
                         try environment.write { transaction in
                             let table = TypedTable<String, Int>(try transaction.table("counters", create: true))
@@ -282,7 +282,7 @@ import Testing
                         }
                     }
                 }
-                let environment = try Environment.open(at: path)
+                let environment = try Environment.open(at: path, configuration: .small)
                 #expect(try environment.counter() == 5)
             }
         }

@@ -210,7 +210,7 @@ import Testing
     }
 
     @Test func moreTablesThanAllowedAreRefused() async throws {
-        try await withEnvironment(.init(maximumTables: 3)) { environment in
+        try await withEnvironment(.small(maximumTables: 3)) { environment in
             try environment.write { transaction in
                 for index in 0..<3 { _ = try transaction.table("table \(index)", create: true) }
                 expect(.tablesFull) { try transaction.table("one more", create: true) }
@@ -219,7 +219,7 @@ import Testing
     }
 
     @Test func aFailedPutSpoilsOnlyItsNestedTransaction() async throws {
-        try await withEnvironment(.init(mapSize: 1 << 20)) { environment in
+        try await withEnvironment(.small(mapSize: 1 << 20)) { environment in
             try environment.increment()
             try environment.write { transaction in
                 let table = try transaction.table("rows", create: true)

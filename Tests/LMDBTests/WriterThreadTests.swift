@@ -13,7 +13,7 @@ import Testing
 @Suite(.timeLimit(.minutes(2)))
 struct WriterThreadTests {
     private func withWriter(
-        _ configuration: Environment.Configuration = .init(),
+        _ configuration: Environment.Configuration = .small,
         limits: WriterThread.Limits = .init(),
         _ body: (Environment, WriterThread) async throws -> Void
     ) async throws {
@@ -204,7 +204,7 @@ struct WriterThreadTests {
     }
 
     @Test func aPieceThatFillsTheMapUndoesOnlyItself() async throws {
-        try await withWriter(.init(mapSize: 1 << 20)) { (environment, writer) async throws in
+        try await withWriter(.small(mapSize: 1 << 20)) { (environment, writer) async throws in
             let gate = Gate()
             await gate.hold(writer)
             let before = TestPiece(incrementing: "before")
@@ -296,14 +296,17 @@ struct WriterThreadTests {
             let path = scratch + "/environment"
             let pieces = (0..<300).map { _ in TestPiece(incrementing: "sum") }
             do {
-                let writer = WriterThread(environment: try Environment.open(at: path), name: "writer")
+                let writer = WriterThread(
+                    environment: try Environment.open(at: path, configuration: .small),
+                    name: "writer"
+                )
                 for piece in pieces { writer.submit(piece) }
             }
             for piece in pieces { #expect(await piece.failure == nil) }
             // Only the thread still holds the environment: it can be opened again once the thread has let go.
             while true {
                 do {
-                    let environment = try Environment.open(at: path)
+                    let environment = try Environment.open(at: path, configuration: .small)
                     #expect(try environment.counter("sum") == 300)
                     return
                 } catch let error as LMDBError where error.code == .alreadyOpen {
@@ -332,7 +335,7 @@ struct WriterThreadTests {
 
     @Test func manyCallersAtOnceLoseNothing() async throws {
         let limits = WriterThread.Limits(pieces: 16)
-        try await withWriter(.init(durability: .unsynced), limits: limits) { (environment, writer) async throws in
+        try await withWriter(.small(durability: .unsynced), limits: limits) { (environment, writer) async throws in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for caller in 0..<8 {
                     group.addTask {
