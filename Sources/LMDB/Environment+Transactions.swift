@@ -13,9 +13,7 @@ extension Environment {
         try enter("read")
         defer { leave() }
         if configuration.access == .readOnly { try loadTables() }
-        var begun: OpaquePointer?
-        let number = mdb_txn_begin(handle, nil, UInt32(MDB_RDONLY), &begun)
-        guard number == 0, let transaction = begun else { throw failure(number, "begin a read") }
+        let transaction = try beginRead("begin a read")
         defer { mdb_txn_abort(transaction) }
         return try body(ReadTransaction(raw: RawTransaction(handle: transaction, environment: self, state: nil)))
     }
@@ -47,6 +45,20 @@ extension Environment {
         try commit(transaction)
         return result
     }
+
+    func beginRead(_ operation: String) throws(LMDBError) -> OpaquePointer {
+        var begun: OpaquePointer?
+        var number = mdb_txn_begin(handle, nil, UInt32(MDB_RDONLY), &begun)
+        if number == MDB_READERS_FULL {
+            clearStaleReaders()
+            number = mdb_txn_begin(handle, nil, UInt32(MDB_RDONLY), &begun)
+        }
+        guard number == 0, let transaction = begun else { throw failure(number, operation) }
+        return transaction
+    }
+
+    /// Frees the slots of processes that died while they read: no page those saw could be used again.
+    func clearStaleReaders() { mdb_reader_check(handle, nil) }
 
     private func beginWrite() throws(LMDBError) -> OpaquePointer {
         guard configuration.access == .readWrite else {

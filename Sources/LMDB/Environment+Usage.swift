@@ -22,6 +22,7 @@ extension Environment {
         get throws {
             try enter("measure")
             defer { leave() }
+            clearStaleReaders()
             let info = information
             return try Usage(
                 mapped: info.me_mapsize,
@@ -56,14 +57,12 @@ extension Environment {
 
     /// The bytes of all pages on the free list.
     func freeSize() throws(LMDBError) -> Int {
-        var begun: OpaquePointer?
-        var number = mdb_txn_begin(handle, nil, UInt32(MDB_RDONLY), &begun)
-        guard number == 0, let transaction = begun else { throw failure(number, "measure") }
+        let transaction = try beginRead("measure")
         defer { mdb_txn_abort(transaction) }
 
         // The free list is LMDB's table 0: a row for each transaction that freed pages, their count first.
         var opened: OpaquePointer?
-        number = mdb_cursor_open(transaction, 0, &opened)
+        var number = mdb_cursor_open(transaction, 0, &opened)
         guard number == 0, let cursor = opened else { throw failure(number, "measure") }
         defer { mdb_cursor_close(cursor) }
         var pages = 0
@@ -98,7 +97,7 @@ struct QuotaCheck {
     mutating func admit(byteCount: Int, reclaims: Bool) throws(LMDBError) {
         let wanted = admitted + byteCount
         if !reclaims && file + wanted > quota {
-            let free = if let known = self.free { known } else { try environment.freeSize() }
+            let free = if let known = self.free { known } else { try measureFree() }
             self.free = free
             guard file - free + wanted <= quota else {
                 let detail = """
@@ -109,5 +108,11 @@ struct QuotaCheck {
             }
         }
         admitted = wanted
+    }
+
+    private func measureFree() throws(LMDBError) -> Int {
+        // What keeps pages from being used again may be a process that died.
+        environment.clearStaleReaders()
+        return try environment.freeSize()
     }
 }

@@ -29,16 +29,12 @@ extension Environment {
         mdb_env_info(handle, &info)
         guard info.me_last_txnid != cache.transaction else { return }
 
-        var begun: OpaquePointer?
-        var number = mdb_txn_begin(handle, nil, UInt32(MDB_RDONLY), &begun)
-        guard number == 0, let transaction = begun else { throw failure(number, "open tables") }
-        let names: [String]
+        let transaction = try beginRead("open tables")
         var found: [String: Table] = [:]
         do throws(LMDBError) {
-            names = try tableNames(transaction)
-            for name in names where cache.byName[name] == nil {
+            for name in try tableNames(transaction) where cache.byName[name] == nil {
                 var table: UInt32 = 0
-                number = mdb_dbi_open(transaction, name, 0, &table)
+                let number = mdb_dbi_open(transaction, name, 0, &table)
                 // A plain row of the unnamed table, which only other software writes.
                 if number == MDB_INCOMPATIBLE { continue }
                 guard number == 0 else { throw failure(number, "open table \(name)") }
@@ -49,7 +45,7 @@ extension Environment {
             throw error
         }
         // Committing a read transaction keeps the handles it opened.
-        number = mdb_txn_commit(transaction)
+        let number = mdb_txn_commit(transaction)
         guard number == 0 else { throw failure(number, "open tables") }
         cache.byName.merge(found) { _, new in new }
         cache.transaction = info.me_last_txnid

@@ -13,9 +13,12 @@ public struct ReadTransaction: Transaction, ~Copyable {
 extension Transaction where Self: ~Copyable {
     /// Finds a table.
     ///
+    /// One that another process created is found by an environment that is opened for reading only, and by
+    /// ``WriteTransaction/table(_:keys:create:)``.
+    ///
     /// - Parameters:
     ///   - name: Its name.
-    ///   - keys: How it compares keys; not checked against the name but against how it was created.
+    ///   - keys: How it compares keys.
     /// - Returns: The table, or nil when this view has none of that name.
     /// - Throws: ``LMDBError/Code/invalid`` when its keys are of the other order.
     public func table(_ name: String, keys: KeyOrder = .bytes) throws -> Table? {
