@@ -12,6 +12,9 @@ package struct LedgerClock: Hashable, Sendable {
         case wentBack(Int64)
     }
 
+    /// The most that one opening credits, whatever is configured: so no sum overflows.
+    private static let most = Int64.max / 1024
+
     private let base: Int64
     private let monotonicBase: Int64
     package let downtime: Downtime
@@ -25,12 +28,13 @@ package struct LedgerClock: Hashable, Sendable {
             return
         }
         let (difference, overflow) = wall.subtractingReportingOverflow(last.wall)
-        if overflow || difference > longestDowntime {
-            base = last.ledger + longestDowntime
-            downtime = .capped(excess: overflow ? .max : difference - longestDowntime)
-        } else if difference < 0 {
+        let longest = min(longestDowntime, Self.most)
+        if wall < last.wall {
             base = last.ledger
-            downtime = .wentBack(-difference)
+            downtime = .wentBack(overflow ? .max : Int64(clamping: difference.magnitude))
+        } else if overflow || difference > longest {
+            base = last.ledger + longest
+            downtime = .capped(excess: overflow ? .max : difference - longest)
         } else {
             base = last.ledger + difference
             downtime = .credited(difference)

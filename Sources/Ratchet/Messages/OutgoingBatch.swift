@@ -39,8 +39,8 @@ public struct OutgoingBatch: Sendable {
         self.bytes.reserveCapacity(self.bytes.count + bytes)
     }
 
-    /// Appends one message. Throws ``MessageError`` for an empty key, an invalid header or more than
-    /// ``maximumRecordSize`` bytes, and then appends nothing.
+    /// Appends one message. Throws ``MessageError`` for an empty key, an invalid header, a topic without a name or more
+    /// than ``maximumRecordSize`` bytes, and then appends nothing.
     public mutating func append(_ message: OutgoingMessage) throws(MessageError) {
         try append(
             to: message.topic, key: message.key, payload: message.payload, headers: message.headers,
@@ -61,6 +61,9 @@ public struct OutgoingBatch: Sendable {
         }
         for header in headers where header.name.isEmpty || header.name.utf8.count > RecordLayout.maximumHeaderName {
             throw MessageError(.invalidHeader, "a name of \(header.name.utf8.count) bytes for topic '\(topic)'")
+        }
+        guard (1...Int(UInt16.max)).contains(topic.utf8.count) else {
+            throw MessageError(.unknownTopic, "a topic's name has 1 to 65,535 bytes, not \(topic.utf8.count)")
         }
         if let partition, partition < 0 || partition > Int(Int32.max) {
             throw MessageError(.unknownPartition, "\(topic)/\(partition)")

@@ -67,7 +67,7 @@ package enum RecordLayout {
 
     /// The bytes that `headers` take in a record.
     package static func size(of headers: [Header]) -> Int {
-        headers.reduce(0) { $0 + headerFixedSize + $1.name.utf8.count + $1.value.count }
+        headers.reduce(0) { $0 + headerFixedSize + min($1.name.utf8.count, maximumHeaderName) + $1.value.count }
     }
 
     /// The offset of the timestamp within a record, so that a broker can set it on append.
@@ -89,7 +89,8 @@ extension [UInt8] {
         Swift.withUnsafeBytes(of: fixed) { append(contentsOf: $0) }
         if let key { append(contentsOf: key) }
         for header in headers {
-            let name = Array(header.name.utf8)
+            // A name that was not UTF-8 when it was read has grown by what replaces its bytes.
+            let name = Array(header.name.utf8.prefix(RecordLayout.maximumHeaderName))
             appendLittleEndian(UInt16(name.count))
             appendLittleEndian(UInt32(header.value.count))
             append(contentsOf: name)

@@ -25,26 +25,10 @@ package enum ResumeDecision: Hashable, Sendable {
         let log = assignment.log
         guard let ledger else { return first(assignment, ledgerID: ledgerID, policy: policy) }
         let position = ledger.watermark
-        if let committed = assignment.committed, committed.offset != position {
-            let metadata = CommitMetadata(committed.metadata)
-            switch policy.reset {
-            case _ where metadata?.ledger == ledgerID && committed.offset < position:
-                break  // ours, and older: the ledger was synced, and the commit had not followed yet
-            case _ where metadata?.ledger == ledgerID:
-                return .refuse(
-                    .olderLedger,
-                    "the group has committed \(committed.offset) under this ledger's own id, which knows only \(position): the ledger was restored from an old copy")
-            case _ where metadata != nil && policy.lineage == .refuse:
-                return .refuse(
-                    .foreignLedger,
-                    "offset \(committed.offset) was committed under ledger \(metadata?.ledger ?? ""), this one is \(ledgerID)")
-            case .stop:
-                return .refuse(
-                    .reset,
-                    "the group's offset is \(committed.offset), the ledger's \(position), and this ledger did not commit it: an operator's reset; choose `resume` (the ledger's) or `reprocess` (the group's)")
-            case .resume: break
-            case .reprocess: return .restart(at: committed.offset)
-            }
+        if let committed = assignment.committed, committed.offset != position,
+            let decision = disagreement(committed, position, log: log, ledgerID: ledgerID, policy: policy)
+        {
+            return decision
         }
         guard position <= log.upperBound else {
             return .refuse(
@@ -67,6 +51,50 @@ package enum ResumeDecision: Hashable, Sendable {
         }
     }
 
+    /// What the group's offset asks for where it is not the ledger's; nil to go on at the ledger's.
+    private static func disagreement(
+        _ committed: CommittedOffset, _ position: Int64, log: Range<Int64>, ledgerID: String, policy: ResumePolicy
+    ) -> ResumeDecision? {
+        if let owner = CommitMetadata(committed.metadata)?.ledger {
+            // Ours and older: the ledger was synced, and the commit had not followed yet.
+            if owner == ledgerID, committed.offset < position { return nil }
+            if owner == ledgerID {
+                return .refuse(
+                    .olderLedger,
+                    "the group has committed \(committed.offset) under this ledger's own id, which knows only \(position): the ledger was restored from an old copy"
+                )
+            }
+            if policy.lineage == .refuse {
+                return .refuse(
+                    .foreignLedger,
+                    "offset \(committed.offset) was committed under ledger \(owner), this one is \(ledgerID)")
+            }
+            return committed.offset > position ? restart(at: committed.offset, log: log) : nil
+        }
+        switch policy.reset {
+        case .stop:
+            return .refuse(
+                .reset,
+                "the group's offset is \(committed.offset), the ledger's \(position), and this ledger did not commit it: an operator's reset; choose `resume` (the ledger's) or `reprocess` (the group's)"
+            )
+        case .resume: return nil
+        case .reprocess: return restart(at: committed.offset, log: log)
+        }
+    }
+
+    private static func restart(at offset: Int64, log: Range<Int64>) -> ResumeDecision {
+        isWithin(log, offset) ? .restart(at: offset) : outside(log, offset)
+    }
+
+    private static func isWithin(_ log: Range<Int64>, _ offset: Int64) -> Bool {
+        log.lowerBound <= offset && offset <= log.upperBound
+    }
+
+    private static func outside(_ log: Range<Int64>, _ offset: Int64) -> ResumeDecision {
+        .refuse(
+            .offsetsReused, "the group's offset \(offset) is outside the log's \(log.lowerBound)..<\(log.upperBound)")
+    }
+
     private static func first(_ assignment: Assignment, ledgerID: String, policy: ResumePolicy) -> ResumeDecision {
         guard let committed = assignment.committed else {
             return .start(at: policy.first == .earliest ? assignment.log.lowerBound : assignment.log.upperBound)
@@ -83,11 +111,7 @@ package enum ResumeDecision: Hashable, Sendable {
                     "offset \(committed.offset) was committed under ledger \(metadata.ledger), this one is \(ledgerID): its state and window are not here")
             }
         }
-        guard assignment.log.lowerBound <= committed.offset, committed.offset <= assignment.log.upperBound else {
-            return .refuse(
-                .offsetsReused,
-                "the group's offset \(committed.offset) is outside the log's \(assignment.log.lowerBound)..<\(assignment.log.upperBound)")
-        }
+        guard isWithin(assignment.log, committed.offset) else { return outside(assignment.log, committed.offset) }
         return .start(at: committed.offset)
     }
 }
@@ -108,7 +132,7 @@ public struct ResumePolicy: Hashable, Sendable {
         case stop
         /// Go on at the ledger's position and ignore the reset.
         case resume
-        /// Begin at the group's offset: forgets the partition's position and the keys of the whole deduplication window.
+        /// Begin at the group's offset: forgets the partition's position, and the keys of its messages from there on.
         case reprocess
     }
 
@@ -116,7 +140,7 @@ public struct ResumePolicy: Hashable, Sendable {
     public enum Lineage: Hashable, Sendable {
         /// Stop with ``ResumeError/Code/foreignLedger``: its state and window are elsewhere.
         case refuse
-        /// Take it over; a repeat of what the other ledger did is not caught.
+        /// Take it over, where the further of the two stands; a repeat of what the other ledger did is not caught.
         case accept
     }
 

@@ -58,10 +58,19 @@ public struct RetryPolicy: Sendable {
 
     /// How long to wait after attempt number `attempt` (from 1); `random` is in `0..<1`.
     package func delay(afterAttempt attempt: Int, random: Double) -> Duration {
-        var delay = initialDelay
-        // Bounded by the maximum, so that no attempt count overflows.
-        for _ in 1..<max(2, attempt) where attempt > 1 && delay < maximumDelay { delay = delay * multiplier }
-        delay = min(delay, maximumDelay)
-        return delay * (1 + jitter * (2 * random - 1))
+        plainDelay(afterAttempt: attempt) * (1 + jitter * (2 * random - 1))
+    }
+
+    private func plainDelay(afterAttempt attempt: Int) -> Duration {
+        var delay = min(initialDelay, maximumDelay)
+        guard delay > .zero, multiplier > 1 else { return delay }
+        var left = attempt - 1
+        while left > 0 {
+            // Looked at before it is multiplied, so that nothing overflows.
+            if maximumDelay / delay <= multiplier { return maximumDelay }
+            delay = delay * multiplier
+            left -= 1
+        }
+        return delay
     }
 }
