@@ -33,6 +33,7 @@ extension Journal {
 
 private final class RememberPiece: WritePiece, @unchecked Sendable {
     let byteCount: Int
+    var failsAlone: Bool { false }
     private let store: LedgerStore
     private let keys: KeyBatch
     private let fingerprints: [(entry: Int32, fingerprint: UInt64)]
@@ -106,7 +107,7 @@ private final class RememberPiece: WritePiece, @unchecked Sendable {
     }
 
     func completed(_ result: Result<Void, any Error>) {
-        if case .failure(let error) = result, !isNew.isEmpty { store.fail(error) }
+        if case .failure(let error) = result { store.fail(error) }
         continuation.resume(with: result.map { isNew })
     }
 }

@@ -3,6 +3,8 @@ import LMDB
 /// A settlement on its way through the writer thread.
 final class SettlementPiece<Handler: SettlementHandler & Sendable>: WritePiece, @unchecked Sendable {
     let byteCount: Int
+    /// Each message undoes its own writes; any other failure ends the ledger's use anyway.
+    var failsAlone: Bool { false }
     private let store: LedgerStore
     private let entries: [SettlementEntry]
     private let handler: Handler
@@ -38,8 +40,8 @@ final class SettlementPiece<Handler: SettlementHandler & Sendable>: WritePiece, 
         switch result {
         case .success: completion(entries, .success(report ?? SettlementReport()))
         case .failure(let error):
-            // The commit failed after the memory had moved on.
-            if report != nil { store.fail(error) }
+            // The memory has moved on, or later messages of the same keys are on their way: nothing may pass what failed.
+            store.fail(error)
             completion(entries, .failure(error))
         }
     }

@@ -88,9 +88,9 @@ struct LedgerBenchmark: AsyncParsableCommand {
                         try keys.append(UnsafeRawBufferPointer(rebasing: bytes[id * 16..<id * 16 + 16]))
                     }
                 }
-                let batch = keys
+                let packed = keys
                 group.addTask {
-                    guard try await ledger.remember(batch).allSatisfy({ $0 }) else { throw ExitCode(1) }
+                    guard try await ledger.remember(packed).allSatisfy({ $0 }) else { throw ExitCode(1) }
                 }
             }
             try await group.waitForAll()
