@@ -1,0 +1,74 @@
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+/// One purchase: a line of the input and the payload of a message.
+struct Purchase: Codable, Sendable {
+    /// What makes two messages the same purchase.
+    var id: String
+    var customer: String
+    var date: String
+    var quantity: Int
+    var cents: Int
+
+    init(id: String, customer: String, date: String, quantity: Int, cents: Int) {
+        self.id = id
+        self.customer = customer
+        self.date = date
+        self.quantity = quantity
+        self.cents = cents
+    }
+
+    /// Ids and customers become keys, and cents are added up: what could not be stored is no purchase.
+    init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        id = try fields.decode(String.self, forKey: .id)
+        customer = try fields.decode(String.self, forKey: .customer)
+        date = try fields.decode(String.self, forKey: .date)
+        quantity = try fields.decode(Int.self, forKey: .quantity)
+        cents = try fields.decode(Int.self, forKey: .cents)
+        for (key, text) in [(CodingKeys.id, id), (.customer, customer)] where !(1...256 ~= text.utf8.count) {
+            let problem = "\(text.utf8.count) bytes, must be 1 to 256"
+            throw DecodingError.dataCorruptedError(forKey: key, in: fields, debugDescription: problem)
+        }
+        guard Self.centsBounds.contains(cents) else {
+            let problem = "\(cents), must be within \(Self.centsBounds)"
+            throw DecodingError.dataCorruptedError(forKey: .cents, in: fields, debugDescription: problem)
+        }
+    }
+
+    /// A billion dollars either way: a balance has room for ninety million such purchases.
+    static let centsBounds = -100_000_000_000...100_000_000_000
+
+    /// The purchase that a line holds, nil if it holds none.
+    init?(line: [UInt8]) {
+        guard let purchase = try? Self.decoder.decode(Purchase.self, from: Data(line)) else { return nil }
+        self = purchase
+    }
+
+    /// The purchase as a line, the same bytes in every run: a duplicate is told from a conflict by them.
+    func encoded() throws -> [UInt8] { Array(try Self.encoder.encode(self)) }
+
+    private static let decoder = JSONDecoder()
+    private static let encoder: JSONEncoder = {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        return encoder
+    }()
+}
+
+/// What a customer gets for each purchase, once.
+struct Receipt: Codable, Sendable {
+    var purchase: String
+    var customer: String
+    var cents: Int
+    /// What the customer has spent so far, this purchase included.
+    var balance: Int
+}
+
+extension Receipt {
+    /// The id of a purchase's receipt: derived from the purchase, so that a receipt that is sent again is known as the same.
+    static func id(of purchase: Purchase) -> String { "receipt-\(purchase.id)" }
+}
