@@ -7,6 +7,7 @@ let package = Package(
         .library(name: "Ratchet", targets: ["Ratchet"]),
         .library(name: "RatchetBroker", targets: ["RatchetBroker"]),
         .executable(name: "orders", targets: ["Orders"]),
+        .executable(name: "getting-started", targets: ["GettingStarted"]),
     ],
     dependencies: [
         // Logs, metrics and spans go wherever the application sends them: the server ecosystem's own interfaces.
@@ -57,6 +58,11 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             path: "Examples/Orders"
+        ),
+        .executableTarget(
+            name: "GettingStarted",
+            dependencies: ["Ratchet", "RatchetBroker"],
+            path: "Examples/GettingStarted"
         ),
         // Faults made to order: write and sync calls that fail, in the process under test.
         .target(name: "CFaults", path: "Tests/CFaults"),
