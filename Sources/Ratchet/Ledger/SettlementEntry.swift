@@ -12,6 +12,8 @@ package struct SettlementEntry: Sendable {
     package var attempt: Int32 = 1
     /// The first of a blocked lane: what follows it may pass again.
     package var opensLane = false
+    /// Its lane's number, where handlers run in tasks; asked for several times there, and never for most messages otherwise.
+    package var lane: UInt64?
     /// Whether it has claimed its key.
     package var holdsClaim = false
     /// It never reached a handler: it waits for nobody.
@@ -37,6 +39,7 @@ package struct SettlementEntry: Sendable {
     package var unrun: SettlementEntry {
         var entry = SettlementEntry(batch: batch, index: index)
         entry.attempt = attempt
+        entry.lane = lane
         entry.holdsClaim = holdsClaim
         return entry
     }

@@ -11,14 +11,15 @@ extension PipelineRun {
 
     /// Changes the state and performs what follows from it.
     func change<R>(_ body: (inout State) -> R) -> R {
-        let (result, actions, claims, woken) = state.withLock { state in
+        let (result, actions, claims, woken, hasPiece) = state.withLock { state in
             let result = body(&state)
-            return (result, state.scheduler.takeActions(), state.scheduler.takeReleasedClaims(), wake(&state))
+            let (actions, claims) = (state.scheduler.takeActions(), state.scheduler.takeReleasedClaims())
+            return (result, actions, claims, wake(&state), !state.isSubmitting && state.scheduler.hasPiece)
         }
         for (continuation, entry) in woken { continuation.resume(returning: entry) }
         ledger.claims.release(claims)
         perform(actions)
-        submit()
+        if hasPiece { submit() }
         return result
     }
 

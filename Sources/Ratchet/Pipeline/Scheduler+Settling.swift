@@ -1,9 +1,12 @@
 import DequeModule
 
 extension Scheduler {
+    /// Whether something waits for the ledger and may go.
+    package var hasPiece: Bool { !settling.isEmpty && lastPiece - returnedPiece < limits.pieces }
+
     /// The next piece for the ledger: everything that waits to be settled, up to the limit; nil if there is nothing or enough under way.
     package mutating func takePiece() -> (number: Int, entries: [SettlementEntry])? {
-        guard !settling.isEmpty, lastPiece - returnedPiece < limits.pieces else { return nil }
+        guard hasPiece else { return nil }
         lastPiece += 1
         if settling.count <= limits.pieceMessages {
             defer { settling = [] }

@@ -166,8 +166,10 @@ extension Scheduler {
         balance()
     }
 
-    private mutating func enqueue(_ entry: SettlementEntry) {
+    private mutating func enqueue(_ new: SettlementEntry) {
+        var entry = new
         let lane = lane(of: entry)
+        entry.lane = lane
         if held[lane] != nil {
             held[lane]!.entries.append(entry)
         } else if execution == .inWriter {
