@@ -25,4 +25,20 @@ struct ClaimTableTests {
             for key in 0..<6 as Range<UInt64> { #expect(table.isClaimed(key) == (held[key] != nil)) }
         }
     }
+
+    @Test("What a pipeline holds that has ended is given back, and nobody else's")
+    func ended() {
+        var table = ClaimTable()
+        for (pipeline, key) in [(1, 30), (1, 10), (2, 20)] as [(Int, UInt64)] {
+            let isTaken = table.claim(key, for: .init(pipeline: pipeline, message: 0))
+            #expect(isTaken)
+        }
+        for (message, key) in [(5, 30), (6, 10), (7, 20)] as [(Int, UInt64)] {
+            let isTaken = table.claim(key, for: .init(pipeline: 3, message: message))
+            #expect(!isTaken)
+        }
+        let waiters = table.releaseAll(of: 1)
+        #expect(waiters.map(\.message) == [6, 5])
+        #expect(table.isClaimed(20) && !table.isClaimed(10) && !table.isClaimed(30))
+    }
 }

@@ -15,7 +15,8 @@ package struct ClaimTable: Sendable {
         }
     }
 
-    private var claimed: Set<UInt64> = []
+    /// The pipeline that holds each claim.
+    private var claimed: [UInt64: Int] = [:]
     private var waiting: [UInt64: [Waiter]] = [:]
 
     package init() {}
@@ -23,26 +24,28 @@ package struct ClaimTable: Sendable {
     /// How many keys are claimed.
     package var count: Int { claimed.count }
 
-    package func isClaimed(_ fingerprint: UInt64) -> Bool { claimed.contains(fingerprint) }
+    package func isClaimed(_ fingerprint: UInt64) -> Bool { claimed[fingerprint] != nil }
 
     /// Takes the claim and returns true, or enters `waiter` to be told when it is given back.
     package mutating func claim(_ fingerprint: UInt64, for waiter: Waiter) -> Bool {
-        if claimed.insert(fingerprint).inserted { return true }
+        if claimed[fingerprint] == nil {
+            claimed[fingerprint] = waiter.pipeline
+            return true
+        }
         waiting[fingerprint, default: []].append(waiter)
         return false
     }
 
     /// Gives the claim back; returns who waited, in the order of arrival. Each of them looks again.
     package mutating func release(_ fingerprint: UInt64) -> [Waiter] {
-        claimed.remove(fingerprint)
+        claimed[fingerprint] = nil
         guard !waiting.isEmpty else { return [] }
         return waiting.removeValue(forKey: fingerprint) ?? []
     }
 
-    /// Takes a waiter off the list: its partition was revoked.
-    package mutating func forget(_ waiter: Waiter, at fingerprint: UInt64) {
-        guard var waiters = waiting[fingerprint] else { return }
-        waiters.removeAll { $0 == waiter }
-        waiting[fingerprint] = waiters.isEmpty ? nil : waiters
+    /// Gives all claims of a pipeline back that has ended; returns who waited.
+    package mutating func releaseAll(of pipeline: Int) -> [Waiter] {
+        let held = claimed.filter { $0.value == pipeline }.keys.sorted()
+        return held.flatMap { release($0) }
     }
 }

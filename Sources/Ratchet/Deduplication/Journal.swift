@@ -65,16 +65,23 @@ package final class Journal: Sendable {
     /// Enters the keys of a commit under its sequence, and returns where any of them may have been before. `fingerprints` yields one
     /// for each message that has a key, with the message's number.
     func enter(_ fingerprints: [(entry: Int32, fingerprint: UInt64)], candidates: inout [Candidate]) -> UInt64 {
-        state.withLock { state in
-            for (entry, fingerprint) in fingerprints {
-                _ = state.index.contains(fingerprint) { sequence in
-                    candidates.append(Candidate(entry: entry, sequence: sequence))
-                    return false
+        var done = 0
+        let sequence = state.withLock { $0.next }
+        // In short turns: messages that are about to start look into the index meanwhile.
+        while done < fingerprints.count {
+            let end = min(done + 64, fingerprints.count)
+            state.withLock { state in
+                for (entry, fingerprint) in fingerprints[done..<end] {
+                    _ = state.index.contains(fingerprint) { sequence in
+                        candidates.append(Candidate(entry: entry, sequence: sequence))
+                        return false
+                    }
+                    state.index.insert(fingerprint, sequence: sequence)
                 }
-                state.index.insert(fingerprint, sequence: state.next)
             }
-            return state.next
+            done = end
         }
+        return sequence
     }
 
     /// Takes keys out again that were entered for the commit in hand and got no record in it.
@@ -121,8 +128,7 @@ package final class Journal: Sendable {
             guard let row = try cursor.first() else { return nil }
             let sequence = row.integerKey
             guard let entry = JournalEntry(row.value) else { throw Self.corrupted(sequence) }
-            try forget(entry, sequence: sequence) { _ in true }
-            let count = entry.count
+            let count = try forget(entry, sequence: sequence) { _ in true }
             try cursor.delete()
             let next = try cursor.first()
             let time = next.flatMap { JournalEntry($0.value)?.time }
@@ -134,12 +140,19 @@ package final class Journal: Sendable {
         }
     }
 
-    private func forget(_ entry: JournalEntry, sequence: UInt64, where isMeant: (JournalLayout.Record) -> Bool) throws {
+    @discardableResult
+    private func forget(
+        _ entry: JournalEntry, sequence: UInt64, where isMeant: (JournalLayout.Record) -> Bool
+    ) throws -> Int {
         try state.withLock { state in
+            var count = 0
             for index in 0..<entry.count {
                 let (key, record) = try entry.record(at: index)
-                if record.outcome != .forgotten, isMeant(record) { state.index.remove(fingerprint(key), sequence: sequence) }
+                guard record.outcome != .forgotten, isMeant(record) else { continue }
+                state.index.remove(fingerprint(key), sequence: sequence)
+                count += 1
             }
+            return count
         }
     }
 

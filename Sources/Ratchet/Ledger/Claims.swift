@@ -22,8 +22,13 @@ package final class Claims: Sendable {
         }
     }
 
+    /// Ends a pipeline's part; what it still holds, for handlers that did not come to an end, is given back.
     package func unregister(_ pipeline: Int) {
-        state.withLock { $0.pipelines[pipeline] = nil }
+        let calls = state.withLock { state in
+            state.pipelines[pipeline] = nil
+            return Self.calls(state.table.releaseAll(of: pipeline), state)
+        }
+        for (released, message) in calls { released([message]) }
     }
 
     /// Takes the claim, or returns false and tells `waiter` later.
@@ -36,9 +41,15 @@ package final class Claims: Sendable {
         let calls = state.withLock { state in
             var waiters: [ClaimTable.Waiter] = []
             for fingerprint in fingerprints { waiters += state.table.release(fingerprint) }
-            return waiters.compactMap { waiter in state.pipelines[waiter.pipeline].map { ($0, waiter.message) } }
+            return Self.calls(waiters, state)
         }
         for (released, message) in calls { released([message]) }
+    }
+
+    private static func calls(
+        _ waiters: [ClaimTable.Waiter], _ state: State
+    ) -> [(released: @Sendable ([Int]) -> Void, message: Int)] {
+        waiters.compactMap { waiter in state.pipelines[waiter.pipeline].map { ($0, waiter.message) } }
     }
 }
 

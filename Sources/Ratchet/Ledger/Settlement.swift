@@ -144,10 +144,15 @@ struct Settlement<Handler: SettlementHandler>: ~Copyable {
         return nil
     }
 
+    // A digest of 0 is none: the first one was recorded when nobody asked for it.
+    private func isConflict(_ entry: SettlementEntry, with first: JournalLayout.Record) -> Bool {
+        handler.conflicts != .ignore && first.payloadDigest != 0 && first.payloadDigest != payloadDigest(entry)
+    }
+
     private mutating func settleDuplicate(
         _ entry: SettlementEntry, of first: JournalLayout.Record, number: Int, in transaction: borrowing WriteTransaction
     ) throws -> SettlementOutcome {
-        if handler.conflicts != .ignore, first.payloadDigest != payloadDigest(entry) {
+        if isConflict(entry, with: first) {
             report.conflicts.append(number)
             store.totals.conflicts += 1
             if handler.conflicts == .deadLetter {
@@ -169,7 +174,7 @@ struct Settlement<Handler: SettlementHandler>: ~Copyable {
         scope.begin(entry)
         do {
             try handler.run(entry, in: LedgerTransaction(transaction, scope: scope))
-        } catch let error as LMDBError {
+        } catch let error as LMDBError where !error.isOfOneRow {
             // The transaction itself is in doubt, not the message.
             throw error
         } catch {
@@ -294,4 +299,9 @@ extension Settlement {
 public struct PayloadConflictError: Error, Hashable, Sendable, CustomStringConvertible {
     /// What is wrong.
     public var description: String { "the same idempotency key came before with another payload" }
+}
+
+extension LMDBError {
+    /// Whether only the row is at fault that was asked for, and nothing was changed: a key of no bytes or of too many, a value of another type.
+    fileprivate var isOfOneRow: Bool { code == .keyEmpty || code == .keyTooLarge || code == .undecodable }
 }

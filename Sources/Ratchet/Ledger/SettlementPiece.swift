@@ -1,5 +1,13 @@
 import LMDB
 
+/// The order of one pipeline's pieces: after one that was not written none is, or messages of one key would pass each other. On the
+/// writer thread.
+package final class SettlementOrder: @unchecked Sendable {
+    fileprivate var next = 1
+
+    package init() {}
+}
+
 /// A settlement on its way through the writer thread.
 final class SettlementPiece<Handler: SettlementHandler & Sendable>: WritePiece, @unchecked Sendable {
     let byteCount: Int
@@ -7,6 +15,8 @@ final class SettlementPiece<Handler: SettlementHandler & Sendable>: WritePiece, 
     var failsAlone: Bool { false }
     private let store: LedgerStore
     private let entries: [SettlementEntry]
+    private let number: Int
+    private let order: SettlementOrder
     private let handler: Handler
     private let publishes: Bool
     private let completion: @Sendable ([SettlementEntry], Result<SettlementReport, any Error>) -> Void
@@ -14,11 +24,13 @@ final class SettlementPiece<Handler: SettlementHandler & Sendable>: WritePiece, 
     private var report: SettlementReport?
 
     init(
-        store: LedgerStore, entries: [SettlementEntry], handler: Handler, publishes: Bool,
+        store: LedgerStore, entries: [SettlementEntry], number: Int, order: SettlementOrder, handler: Handler, publishes: Bool,
         completion: @escaping @Sendable ([SettlementEntry], Result<SettlementReport, any Error>) -> Void
     ) {
         self.store = store
         self.entries = entries
+        self.number = number
+        self.order = order
         self.handler = handler
         self.publishes = publishes
         self.completion = completion
@@ -30,6 +42,10 @@ final class SettlementPiece<Handler: SettlementHandler & Sendable>: WritePiece, 
     }
 
     func write(in transaction: borrowing WriteTransaction) throws {
+        guard order.next == number else {
+            throw LedgerError(.failed, "an earlier batch of the pipeline was not written")
+        }
+        order.next += 1
         try store.guarded {
             let settlement = Settlement(store: store, handler: handler, scope: TransactionScope(publishes: publishes))
             report = try settlement.settle(entries, in: transaction)

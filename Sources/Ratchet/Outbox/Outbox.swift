@@ -5,7 +5,7 @@ import Synchronization
 package final class Outbox: Sendable {
     private struct State {
         var isRelayed = false
-        var empty: [CheckedContinuation<Void, Never>] = []
+        var empty: [Latch] = []
         var successors: [(id: Int, continuation: CheckedContinuation<Bool, Never>)] = []
         var nextID = 0
     }
@@ -57,14 +57,14 @@ package final class Outbox: Sendable {
     /// Messages were committed: the relay has something to do.
     package func notify() { news.tell() }
 
-    /// Returns once the outbox is empty. What is committed meanwhile has to be sent as well.
+    /// Returns once the outbox is empty, or the task is cancelled. What is committed meanwhile has to be sent as well.
     package func drained() async throws {
-        while try count > 0 {
-            await withCheckedContinuation { continuation in
-                state.withLock { $0.empty.append(continuation) }
-                // An entry may have gone between the count and the registration.
-                if (try? count) ?? 0 == 0 { announceEmpty() }
-            }
+        while !Task.isCancelled {
+            // Before the count, so that no announcement is missed.
+            let empty = Latch()
+            state.withLock { $0.empty.append(empty) }
+            if try count == 0 { return announceEmpty() }
+            await empty.wait()
         }
     }
 
@@ -73,7 +73,7 @@ package final class Outbox: Sendable {
             defer { state.empty = [] }
             return state.empty
         }
-        for continuation in waiting { continuation.resume() }
+        for latch in waiting { latch.open() }
     }
 
     // MARK: One relay at a time

@@ -78,9 +78,8 @@ package struct OutboxRelay: Sendable {
     private func failures(of batch: OutgoingBatch) async throws -> [SinkFailure] {
         do {
             return try await sink.send(batch)
-        } catch is CancellationError {
-            throw CancellationError()
         } catch {
+            try Task.checkCancellation()
             // Nothing is known about any of them.
             return (0..<batch.count).map { SinkFailure(index: $0, error: error) }
         }

@@ -92,7 +92,6 @@ extension PipelineRun {
                 return !Task.isCancelled
             }
             group.addTask {
-                // A failed ledger settles nothing any more: there is nothing to wait for.
                 await self.pause(for: limit)
                 return false
             }
@@ -137,6 +136,8 @@ extension PipelineRun {
 
     /// Commits what is durable and not committed yet. Never past what the ledger has synced.
     func commit(_ session: any SourceSession) async {
+        await committing.take()
+        defer { committing.pass() }
         let metadata = CommitMetadata(ledger: ledger.id, epoch: ledger.epoch).description
         let pending = state.withLock { state in
             let leases = state.scheduler.leases

@@ -31,10 +31,12 @@ extension PipelineRun {
     }
 
     private func perform(_ actions: [Scheduler.Action]) {
+        guard !actions.isEmpty else { return }
+        let session = session
         for action in actions {
             switch action {
-            case .pause(let partition): setPaused(true, partition)
-            case .resume(let partition): setPaused(false, partition)
+            case .pause(let partition): session?.setPaused(true, partition)
+            case .resume(let partition): session?.setPaused(false, partition)
             case .drained(let slot): state.withLock { $0.drains[slot] }?.open()
             }
         }
@@ -49,7 +51,9 @@ extension PipelineRun {
                 return piece
             }
             guard let piece else { return }
-            ledger.settle(piece.entries, with: SettlementWork(self), publishes: sink != nil) { [weak self] entries, result in
+            ledger.settle(
+                piece.entries, number: piece.number, of: order, with: SettlementWork(self), publishes: sink != nil
+            ) { [weak self] entries, result in
                 self?.settled(piece.number, entries, result)
             }
             state.withLock { $0.isSubmitting = false }
@@ -62,7 +66,8 @@ extension PipelineRun {
     ) {
         switch result {
         case .failure(let error):
-            // The pieces that follow fail as well: nothing more is to be settled.
+            // The pieces that follow fail as well: there is nothing to wait for.
+            change { $0.failed(piece: piece, entries: entries) }
             fail(PipelineError(.ledger, "pipeline '\(name)' stops, nothing unsettled was committed: \(error)", underlying: error))
         case .success(let report):
             note(report, entries)

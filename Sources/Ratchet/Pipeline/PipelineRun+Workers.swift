@@ -21,14 +21,18 @@ extension PipelineRun {
             if entry.batch.isKeyed, try ledger.isKnownDuplicate(entry) { return await next { $0.finished(entry) } }
         } catch {
             fail(PipelineError(.ledger, "pipeline '\(name)' cannot read its ledger: \(error)", underlying: error))
-            return nil
+            return await next { $0.stopped(entry) }
         }
         let payload = Payloads<Payload>.payload(of: entry)
         let context = HandlerContext(entry, publishes: sink != nil, logger: logger)
         let time = ledger.configuration.time
         let start = time.monotonic()
         do {
-            try await span.around(entry.message, attempt: Int(entry.attempt)) { try await handler(payload, context) }
+            if span.isTraced {
+                try await span.around(entry.message, attempt: Int(entry.attempt)) { try await handler(payload, context) }
+            } else {
+                try await handler(payload, context)
+            }
         } catch {
             noteDuration(of: entry, since: start, now: time.monotonic())
             return await failed(entry, error, now: time.monotonic())
@@ -66,7 +70,7 @@ extension PipelineRun {
             return await next { $0.finished(entry) }
         case .stop:
             stop(entry, error)
-            return nil
+            return await next { $0.stopped(entry) }
         }
     }
 

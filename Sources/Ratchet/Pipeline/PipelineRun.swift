@@ -30,13 +30,18 @@ final class PipelineRun<Payload: Sendable>: Sendable {
     let span: ProcessSpan
     let logger: Logger
     let state: Mutex<State>
+    /// Where partitions are paused and resumed, whoever's turn it is.
+    private let openSession = Mutex<(any SourceSession)?>(nil)
+    /// One commit at a time: a position that is given back is committed before.
+    let committing = Turn()
+    /// The pieces' order in the ledger.
+    let order = SettlementOrder()
     /// The run is to end: shutdown, or a failure.
     let ending = Latch()
     /// The next retry may be due earlier than the timer believes.
     let rearmed = Signal()
     /// This run's number among those that claim keys of the ledger.
     let claimant = Atomic<Int>(0)
-    private let session = Mutex<(any SourceSession)?>(nil)
 
     init(
         name: String, source: any Source, ledger: Ledger, sink: (any Sink)?, intake: Intake<Payload>,
@@ -69,9 +74,9 @@ final class PipelineRun<Payload: Sendable>: Sendable {
     func run() async throws {
         try await ledger.bind(to: source.group)
         let session = try await source.open()
+        openSession.withLock { $0 = session }
         let pipeline = ledger.claims.register { [weak self] messages in self?.stopWaiting(messages) }
         claimant.store(pipeline, ordering: .relaxed)
-        self.session.withLock { $0 = session }
         await withGracefulShutdownHandler {
             await withTaskGroup { group in
                 addTasks(to: &group, session)
@@ -111,9 +116,7 @@ final class PipelineRun<Payload: Sendable>: Sendable {
         }
     }
 
-    func setPaused(_ paused: Bool, _ partition: TopicPartition) {
-        session.withLock { $0 }?.setPaused(paused, partition)
-    }
+    var session: (any SourceSession)? { openSession.withLock { $0 } }
 
     /// Ends the run with an error, once what is running is settled.
     func fail(_ error: any Error) {

@@ -11,7 +11,10 @@ extension Scheduler {
     /// A handler finished, or its message was given up: the result goes to the ledger, the lane goes on.
     package mutating func finished(_ entry: SettlementEntry) {
         let lane = lane(of: entry)
-        guard partitions[entry.batch.lease.slot] != nil else { return release(entry) }
+        guard partitions[entry.batch.lease.slot] != nil else {
+            lanes[lane] = nil
+            return release(entry)
+        }
         if held[lane] != nil {
             // An earlier message of the lane failed in the writer meanwhile: this one goes back behind it and runs again.
             held[lane]!.isRunning = false
@@ -27,8 +30,7 @@ extension Scheduler {
     package mutating func failed(_ entry: SettlementEntry, retryAt due: Deadline) {
         let lane = lane(of: entry)
         let slot = entry.batch.lease.slot
-        guard let partition = partitions[slot] else { return release(entry) }
-        if partition.isDraining {
+        if partitions[slot]?.isDraining ?? true {
             lanes[lane] = nil
             held[lane]?.isRunning = false
             release(entry)
@@ -46,6 +48,12 @@ extension Scheduler {
             held[lane] = HeldLane(entries: [again] + queued, slot: slot, due: due, piece: 0, isRunning: false)
         }
         arm(lane)
+    }
+
+    /// A message stops the pipeline: it is let go, and nothing of its lane runs any more.
+    package mutating func stopped(_ entry: SettlementEntry) {
+        stoppedLanes.insert(lane(of: entry))
+        release(entry)
     }
 
     private mutating func advance(_ lane: UInt64) {
@@ -85,11 +93,11 @@ extension Scheduler {
             let queued = lanes.removeValue(forKey: lane)
             held[lane] = HeldLane(
                 entries: Array(queued ?? []), slot: entry.batch.lease.slot, due: due, piece: lastPiece, isRunning: queued != nil)
-            recall(lane)
         } else {
             held[lane]!.due = max(held[lane]!.due, due)
             held[lane]!.piece = lastPiece
         }
+        recall(lane)
         putBack(again, in: lane)
         arm(lane)
     }
@@ -115,6 +123,7 @@ extension Scheduler {
     /// A message came back from the writer unrun, because its lane is blocked there.
     mutating func deferred(_ entry: SettlementEntry) {
         let lane = lane(of: entry)
+        if stoppedLanes.contains(lane) { return release(entry) }
         // The failure that blocked the lane came back before: in the same piece or an earlier one.
         precondition(held[lane] != nil, "a message of \(entry.batch.lease.partition) was deferred behind none that failed")
         putBack(entry.unrun, in: lane)

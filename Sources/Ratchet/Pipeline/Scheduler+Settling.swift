@@ -28,6 +28,7 @@ extension Scheduler {
         for (entry, outcome) in zip(entries, outcomes) {
             let isDraining = outcome.isFinal ? false : partitions[entry.batch.lease.slot]?.isDraining ?? true
             switch outcome {
+            case .stopped: stopped(entry)
             case .deferred where !isDraining: deferred(entry)
             case .failed where !isDraining: hold(entry, until: retryAt(entry))
             default:
@@ -44,6 +45,13 @@ extension Scheduler {
         if let run { release(run.count, of: run.batch) }
         armReturned()
         balance()
+    }
+
+    /// A piece was not written, and none after it will be: its messages are let go.
+    package mutating func failed(piece: Int, entries: [SettlementEntry]) {
+        precondition(piece == returnedPiece + 1, "piece \(piece) failed after \(returnedPiece)")
+        returnedPiece = piece
+        for entry in entries { release(entry) }
     }
 
     /// The message is settled or let go.
@@ -71,8 +79,9 @@ extension Scheduler {
     /// ``Action/drained(slot:)``.
     package mutating func drain(slot: Int) {
         guard partitions[slot]?.isDraining == false else { return }
-        partitions[slot]!.isDraining = true
         dropUnstarted(slot: slot)
+        // From here on the last message to be released says so.
+        partitions[slot]!.isDraining = true
         if partitions[slot]!.inFlight == 0 { actions.append(.drained(slot: slot)) }
     }
 

@@ -68,6 +68,8 @@ package struct Scheduler {
     var ready = Deque<SettlementEntry>()
     var lanes: [UInt64: Deque<SettlementEntry>] = [:]
     var held: [UInt64: HeldLane] = [:]
+    /// Lanes of messages that stop the pipeline.
+    var stoppedLanes: Set<UInt64> = []
     var dues = Heap<Due>()
     var dueOrder = 0
     var returning: [(piece: Int, lane: UInt64)] = []
