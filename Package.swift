@@ -69,7 +69,16 @@ let package = Package(
         .testTarget(name: "LMDBTests", dependencies: ["LMDB", "CFaults"]),
         .testTarget(name: "RatchetTests", dependencies: ["Ratchet", "LMDB", "CFaults"]),
         .testTarget(name: "RatchetBrokerTests", dependencies: ["RatchetBroker", "Ratchet", "LMDB"]),
-        .testTarget(name: "EndToEndTests", dependencies: ["RatchetBroker", "Ratchet"]),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: [
+                // Run as a program of its own, from beside the tests.
+                "Orders",
+                "RatchetBroker", "Ratchet",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]
+        ),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,3 +1,8 @@
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -10,6 +15,12 @@
 struct SystemError: Error, CustomStringConvertible {
     let number: Int32
     var description: String { String(cString: strerror(number)) }
+
+    /// Why a `FileManager` call failed: the system's own words, where there are some.
+    static func reason(for error: any Error) -> String {
+        guard let system = (error as? CocoaError)?.underlying as? POSIXError else { return "\(error)" }
+        return "\(SystemError(number: system.code.rawValue))"
+    }
 
     static func check(_ result: Int32) throws(SystemError) -> Int32 {
         guard result >= 0 else { throw SystemError(number: errno) }

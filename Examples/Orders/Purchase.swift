@@ -5,7 +5,7 @@
 #endif
 
 /// One purchase: a line of the input and the payload of a message.
-struct Purchase: Codable, Sendable {
+struct Purchase: Decodable, Sendable {
     /// What makes two messages the same purchase.
     var id: String
     var customer: String
@@ -13,13 +13,7 @@ struct Purchase: Codable, Sendable {
     var quantity: Int
     var cents: Int
 
-    init(id: String, customer: String, date: String, quantity: Int, cents: Int) {
-        self.id = id
-        self.customer = customer
-        self.date = date
-        self.quantity = quantity
-        self.cents = cents
-    }
+    private enum CodingKeys: String, CodingKey { case id, customer, date, quantity, cents }
 
     /// Ids and customers become keys, and cents are added up: what could not be stored is no purchase.
     init(from decoder: any Decoder) throws {
@@ -48,19 +42,11 @@ struct Purchase: Codable, Sendable {
         self = purchase
     }
 
-    /// The purchase as a line, the same bytes in every run: a duplicate is told from a conflict by them.
-    func encoded() throws -> [UInt8] { Array(try Self.encoder.encode(self)) }
-
     private static let decoder = JSONDecoder()
-    private static let encoder: JSONEncoder = {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = .sortedKeys
-        return encoder
-    }()
 }
 
 /// What a customer gets for each purchase, once.
-struct Receipt: Codable, Sendable {
+struct Receipt: Encodable, Sendable {
     var purchase: String
     var customer: String
     var cents: Int

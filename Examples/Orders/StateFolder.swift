@@ -23,7 +23,7 @@ struct StateFolder: Sendable {
         do {
             try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         } catch {
-            throw Failure(.unusable, "the state folder \(path) cannot be made: \(Self.reason(error))")
+            throw Failure(.unusable, "the state folder \(path) cannot be made: \(SystemError.reason(for: error))")
         }
         let names = try folder.names().filter { $0 != unfinishedMarkerName }
         if names.isEmpty { try folder.writeMarker() } else { try folder.check() }
@@ -62,7 +62,7 @@ struct StateFolder: Sendable {
         do {
             try FileManager.default.removeItem(atPath: path)
         } catch {
-            throw Failure(.failed, "the temporary folder \(path) cannot be removed: \(Self.reason(error))")
+            throw Failure(.failed, "the temporary folder \(path) cannot be removed: \(SystemError.reason(for: error))")
         }
     }
 
@@ -70,7 +70,7 @@ struct StateFolder: Sendable {
         do {
             return try FileManager.default.contentsOfDirectory(atPath: path)
         } catch {
-            throw Failure(.unusable, "the state folder \(path) cannot be read: \(Self.reason(error))")
+            throw Failure(.unusable, "the state folder \(path) cannot be read: \(SystemError.reason(for: error))")
         }
     }
 
@@ -91,12 +91,7 @@ struct StateFolder: Sendable {
         do {
             try Files.writeDurably(Self.marker, to: Self.markerName, by: Self.unfinishedMarkerName, in: path)
         } catch {
-            throw Failure(.unusable, "the state folder \(path) cannot be written: \(Self.reason(error))")
+            throw Failure(.unusable, "the state folder \(path) cannot be written: \(SystemError.reason(for: error))")
         }
-    }
-
-    private static func reason(_ error: any Error) -> String {
-        guard let error = error as? CocoaError, let underlying = error.underlying else { return "\(error)" }
-        return "\(underlying)"
     }
 }
