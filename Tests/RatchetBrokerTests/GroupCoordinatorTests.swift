@@ -155,7 +155,9 @@ private struct GroupModel {
     func histories(seed: Int) {
         var random = SeededGenerator(UInt64(seed))
         let isMixed = seed % 3 == 0
-        var model = GroupModel(topics: isMixed ? ["a": 5, "b": 3, "c": 4] : ["a": Int.random(in: 1...12, using: &random)])
+        var model = GroupModel(
+            topics: isMixed ? ["a": 5, "b": 3, "c": 4] : ["a": Int.random(in: 1...12, using: &random)]
+        )
         var nextID: GroupCoordinator.MemberID = 0
         for _ in 0..<80 {
             switch Int.random(in: 0..<12, using: &random) {
@@ -167,7 +169,9 @@ private struct GroupModel {
             case 3:
                 if let id = model.members.keys.sorted().randomElement(using: &random) { model.leave(id) }
             case 4, 5, 6:
-                if let partition = model.revoking.keys.sorted().randomElement(using: &random) { model.release(partition) }
+                if let partition = model.revoking.keys.sorted().randomElement(using: &random) {
+                    model.release(partition)
+                }
             case 7, 8:
                 model.write()
             case 9:

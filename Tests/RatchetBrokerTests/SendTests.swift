@@ -96,7 +96,12 @@ import Testing
         let broker = try await Broker.inMemory(configuration: configuration)
         try await broker.createTopic("t")
         let gate = Gate()
-        broker.storage.submit(WriteJob(byteCount: 0, reclaims: false) { _ in gate.wait() } done: { _ in })
+        broker.storage.submit(
+            WriteJob(byteCount: 0, reclaims: false) { _ in
+                gate.wait()
+            } done: { _ in
+            }
+        )
         try await withThrowingTaskGroup(of: Void.self) { group in
             for number in 0..<sends { group.addTask { _ = try await broker.send(.text("\(number)", to: "t")) } }
             for await _ in opened {}
