@@ -12,7 +12,8 @@ import Dispatch
 struct Outcome: Sendable {
     /// The exit code, nil after a signal.
     var code: Int32?
-    var signal: Int32?
+    /// Whether it was killed and had no chance to end by itself.
+    var isKilled: Bool
     var output: String
     var errors: String
     var lines: [Substring] { output.split(separator: "\n") }
@@ -61,7 +62,19 @@ final class Executable: Sendable {
         try await Executable(arguments, in: scratch, environment: environment).end()
     }
 
-    func send(_ signal: Int32) { kill(process, signal) }
+    enum Signal: Sendable {
+        case interrupt, kill, terminate
+
+        var number: Int32 {
+            switch self {
+            case .interrupt: SIGINT
+            case .kill: SIGKILL
+            case .terminate: SIGTERM
+            }
+        }
+    }
+
+    func send(_ signal: Signal) { kill(process, signal.number) }
 
     /// Waits for its end, once; when the test is cancelled, as by its time limit, it is killed.
     func end() async throws -> Outcome {
@@ -76,13 +89,13 @@ final class Executable: Sendable {
                 }
             }
         } onCancel: {
-            send(SIGKILL)
+            send(.kill)
         }
         try Task.checkCancellation()
         let signal = status & 0x7F
         return Outcome(
             code: signal == 0 ? status >> 8 & 0xFF : nil,
-            signal: signal == 0 ? nil : signal,
+            isKilled: signal == SIGKILL,
             output: try scratch.read("\(name).output"),
             errors: try scratch.read("\(name).errors")
         )

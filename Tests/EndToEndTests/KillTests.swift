@@ -1,13 +1,5 @@
 import Testing
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
-
 extension EndToEnd {
     @Test("Killed at 50 random moments, then run once more: every balance is right", .timeLimit(.minutes(8)))
     func killed() async throws {
@@ -48,11 +40,11 @@ extension EndToEnd {
             let clock = ContinuousClock()
             async let outcome = run.end()
             try await clock.sleep(for: moment)
-            run.send(SIGKILL)
+            run.send(.kill)
             let end = try await outcome
-            #expect(end.signal == SIGKILL || end.code == 0, "\(end.errors); seed \(seed)")
+            #expect(end.isKilled || end.code == 0, "\(end.errors); seed \(seed)")
             #expect(end.errors == "", "seed \(seed)")
-            if end.signal == SIGKILL { killed += 1 }
+            if end.isKilled { killed += 1 }
         }
 
         let report = try Report(

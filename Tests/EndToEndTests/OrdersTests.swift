@@ -69,7 +69,7 @@ extension EndToEnd {
             for (customer, cents) in try await partialBalances(state) {
                 #expect(cents <= purchases.balances[customer] ?? 0)
             }
-            run.send(SIGTERM)
+            run.send(.terminate)
             let outcome = try await run.end()
             #expect(outcome.code == 1)
             #expect(outcome.errorLines.count == 1 && outcome.errors.contains("interrupted"))
@@ -95,7 +95,7 @@ extension EndToEnd {
             let run = try Executable(["--input", "-"], in: scratch, input: pipe.reader, environment: environment)
             try await pipe.writeHalf(of: purchases.path)
             #expect(try scratch.names(in: "temporary").count == 1)
-            run.send(SIGINT)
+            run.send(.interrupt)
             #expect(try await run.end().code == 1)
             #expect(try scratch.names(in: "temporary") == [])
         }
