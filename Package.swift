@@ -7,6 +7,7 @@ let package = Package(
         .library(name: "Ratchet", targets: ["Ratchet"]),
         .library(name: "RatchetBroker", targets: ["RatchetBroker"]),
         .executable(name: "orders", targets: ["Orders"]),
+        .executable(name: "getting-started", targets: ["GettingStarted"]),
     ],
     dependencies: [
         // Logs, metrics and spans go wherever the application sends them: the server ecosystem's own interfaces.
@@ -54,15 +55,30 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             path: "Examples/Orders"
+        ),
+        .executableTarget(
+            name: "GettingStarted",
+            dependencies: ["Ratchet", "RatchetBroker"],
+            path: "Examples/GettingStarted"
         ),
         // Faults made to order: write and sync calls that fail, in the process under test.
         .target(name: "CFaults", path: "Tests/CFaults"),
         .testTarget(name: "LMDBTests", dependencies: ["LMDB", "CFaults"]),
         .testTarget(name: "RatchetTests", dependencies: ["Ratchet", "LMDB", "CFaults"]),
         .testTarget(name: "RatchetBrokerTests", dependencies: ["RatchetBroker", "Ratchet", "LMDB"]),
-        .testTarget(name: "EndToEndTests", dependencies: ["RatchetBroker", "Ratchet"]),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: [
+                // Run as a program of its own, from beside the tests.
+                "Orders",
+                "RatchetBroker", "Ratchet",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]
+        ),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -48,7 +48,6 @@ extension Environment {
         defer { environment.close() }
         try environment.write(initialize)
         // A transaction that wrote nothing has flushed nothing: the file's two head pages are still in the cache only.
-        try environment.synchronize()
         try OpenFile(creating: temporary + "/data.mdb").synchronize()
     }
 

@@ -32,29 +32,24 @@ extension Environment {
 
     static func openExisting(at path: String, configuration: Configuration) throws -> Environment {
         let identity = try Platform.status(of: path).identity
-        // Before any file is touched: closing a descriptor of the lock file drops the locks of an environment that is
-        // open.
+        // Before any file is touched: closing any descriptor of the lock file drops an open environment's locks.
         try Registry.register(identity, path: path)
+        let handle: OpaquePointer
         do {
-            let readers = try allocateLockFile(at: path, readers: configuration.maximumReaders)
-            let handle = try openHandle(at: path, configuration: configuration, readers: readers)
-            let environment = Environment(
-                handle: handle,
-                path: path,
-                identity: identity,
-                configuration: configuration
-            )
-            environment.clearStaleReaders()
-            try environment.loadTables()
-            return environment
+            handle = try openHandle(at: path, configuration)
         } catch {
             Registry.unregister(identity)
             throw error
         }
+        // From here on the environment unregisters itself when it goes.
+        let environment = Environment(handle: handle, path: path, identity: identity, configuration: configuration)
+        environment.clearStaleReaders()
+        try environment.loadTables()
+        return environment
     }
 
-    private static func openHandle(at path: String, configuration: Configuration, readers: Int) throws -> OpaquePointer
-    {
+    private static func openHandle(at path: String, _ configuration: Configuration) throws -> OpaquePointer {
+        let readers = try allocateLockFile(at: path, readers: configuration.maximumReaders)
         var created: OpaquePointer?
         var number = mdb_env_create(&created)
         guard number == 0, let handle = created else {
@@ -118,8 +113,9 @@ extension Environment {
     private static func allocateLockFile(at path: String, readers: Int) throws -> Int {
         let file = try OpenFile(creating: path + "/lock.mdb")
         let size = try file.status.size
-        let wanted = size > 0 ? size : (max(readers, 1) + 2) * slotSize
-        try file.allocate(wanted)
-        return max(wanted / slotSize - 2, 1)
+        guard size == 0 else { return max(size / slotSize - 2, 1) }
+        let slots = max(readers, 1)
+        try file.allocate((slots + 2) * slotSize)
+        return slots
     }
 }

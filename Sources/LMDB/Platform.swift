@@ -8,7 +8,6 @@
 
 /// The calls to the operating system that this module makes, each under one name on every platform.
 enum Platform {
-    static let ioError = EIO
     static let diskFull = [ENOSPC, EDQUOT]
     static let denied = [EACCES, EPERM, EROFS]
     static let absent = ENOENT
@@ -18,8 +17,6 @@ enum Platform {
     /// What a rename onto a folder that is not empty answers.
     static let notEmpty = [ENOTEMPTY, EEXIST]
     static let busy = EBUSY
-
-    static var lastError: Int32 { errno }
 
     static var processID: Int32 { getpid() }
 
@@ -160,22 +157,17 @@ struct OpenFile: ~Copyable {
     func tryLock() -> Bool { flock(descriptor, LOCK_EX | LOCK_NB) == 0 }
 
     /// Gives every byte up to `size` a place on the disk, so that no later write through a map can find the disk full.
+    ///
+    /// Nobody else may be writing to the file.
     func allocate(_ size: Int) throws(PlatformError) {
-        #if canImport(Darwin)
-            guard ftruncate(descriptor, off_t(size)) == 0 else { throw PlatformError(number: errno) }
-            var offset = 0
-            while offset < size {
-                var byte: UInt8 = 0
-                guard pread(descriptor, &byte, 1, off_t(offset)) >= 0, pwrite(descriptor, &byte, 1, off_t(offset)) == 1
-                else {
-                    throw PlatformError(number: errno)
-                }
-                offset += 512
-            }
-        #else
+        #if !canImport(Darwin)
             let number = posix_fallocate(descriptor, 0, off_t(size))
-            guard number == 0 else { throw PlatformError(number: number) }
+            if number == 0 { return }
+            // Some file systems cannot, and not every C library makes up for it.
+            guard number == EOPNOTSUPP || number == EINVAL else { throw PlatformError(number: number) }
         #endif
+        let zeros = [UInt8](repeating: 0, count: size)
+        guard pwrite(descriptor, zeros, size, 0) == size else { throw PlatformError(number: errno) }
     }
 }
 

@@ -13,6 +13,9 @@ public struct ReadTransaction: Transaction, ~Copyable {
 extension Transaction where Self: ~Copyable {
     /// Finds a table.
     ///
+    /// One that another process created is found by an environment that is opened for reading only, and by
+    /// ``WriteTransaction/table(_:keys:create:)``.
+    ///
     /// - Parameters:
     ///   - name: Its name.
     ///   - keys: How it compares keys.

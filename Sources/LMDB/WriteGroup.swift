@@ -29,6 +29,7 @@ struct WriteGroup {
                         try write(entry.piece, in: transaction)
                     } catch {
                         outcomes[index] = error
+                        if !entry.piece.failsAlone { throw error }
                     }
                 }
                 // Nothing to commit: no flush.
@@ -44,8 +45,8 @@ struct WriteGroup {
     }
 
     private func write(_ piece: any WritePiece, in transaction: borrowing WriteTransaction) throws {
-        if entries.count == 1 {
-            // Its failure undoes the whole transaction, which is its own.
+        if entries.count == 1 || !piece.failsAlone {
+            // Its failure undoes the whole transaction, which is its own or is meant to be.
             try piece.write(in: transaction)
         } else {
             try transaction.nested { try piece.write(in: $0) }

@@ -17,7 +17,7 @@ struct WriteState {
 
     init(maximumTables: Int) {
         // LMDB numbers its own two tables first.
-        cursors = Array(repeating: nil, count: maximumTables + 2)
+        cursors = Array(repeating: nil, count: max(0, maximumTables) + 2)
     }
 
     /// Where a nested transaction began.

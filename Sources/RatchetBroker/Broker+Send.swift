@@ -36,12 +36,11 @@ extension Broker: Sink {
     public func send(_ batch: OutgoingBatch) async throws -> [RecordMetadata] {
         let (routed, offsets) = try await append(batch)
         return routed.places.compactMap { place in
-            place.map { place in
-                RecordMetadata(
-                    partition: routed.segments[place.segment].log.partition,
-                    offset: offsets[place.segment] + Int64(place.index)
-                )
-            }
+            guard let segment = place.map({ Int($0.segment) }), let index = place?.index else { return nil }
+            return RecordMetadata(
+                partition: routed.segments[segment].log.partition,
+                offset: offsets[segment] + Int64(index)
+            )
         }
     }
 

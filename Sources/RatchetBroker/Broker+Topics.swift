@@ -86,6 +86,12 @@ extension Broker {
         )
     }
 
+    /// The offset that each partition's next message will get: what a pipeline has to settle through to have everything sent so far.
+    /// Throws ``BrokerError`` with `unknownTopic`.
+    public func logEnds(of topic: String) throws -> [TopicPartition: Int64] {
+        try existing(topic).logs.reduce(into: [:]) { $0[$1.partition] = $1.range.upperBound }
+    }
+
     /// What a group has committed, in the partitions of the topics that exist.
     public func offsets(group: String) throws -> [TopicPartition: CommittedOffset] {
         try Name.check(group, "group")

@@ -24,7 +24,7 @@ import Testing
         try await withScratch { scratch in
             let path = scratch + "/environment"
             #expect(throws: Refusal.self) {
-                try Environment.open(at: path) { transaction in
+                try Environment.open(at: path, configuration: .small) { transaction in
                     _ = try transaction.table("counters", create: true)
                     throw Refusal()
                 }
@@ -37,7 +37,7 @@ import Testing
             }
             #expect(try environment.counter() == 7)
             environment.close()
-            let again = try Environment.open(at: path) { _ in throw Refusal() }
+            let again = try Environment.open(at: path, configuration: .small) { _ in throw Refusal() }
             #expect(try again.counter() == 7)
             #expect(names(in: scratch) == ["environment"])
         }
@@ -47,7 +47,7 @@ import Testing
         try await withScratch { scratch in
             let path = scratch + "/environment"
             #expect(mkdir(path, 0o755) == 0)
-            let environment = try Environment.open(at: path + "/")
+            let environment = try Environment.open(at: path + "/", configuration: .small)
             try environment.increment()
             #expect(environment.path.hasSuffix("/environment"))
             environment.close()
@@ -55,12 +55,12 @@ import Testing
             let other = scratch + "/other"
             #expect(mkdir(other, 0o755) == 0)
             #expect(fill(other + "/notes", upTo: 10) == 10)
-            expect(.invalid) { try Environment.open(at: other) }
+            expect(.invalid) { try Environment.open(at: other, configuration: .small) }
             #expect(names(in: other) == ["notes"])
 
-            expect(.invalid) { try Environment.open(at: other + "/notes") }
-            expect(.absent) { try Environment.open(at: scratch + "/no/parent") }
-            expect(.absent) { try Environment.open(at: scratch + "/none", configuration: .init(access: .readOnly)) }
+            expect(.invalid) { try Environment.open(at: other + "/notes", configuration: .small) }
+            expect(.absent) { try Environment.open(at: scratch + "/no/parent", configuration: .small) }
+            expect(.absent) { try Environment.open(at: scratch + "/none", configuration: .small(access: .readOnly)) }
             #expect(names(in: scratch) == ["environment", "other"])
         }
     }
@@ -70,10 +70,10 @@ import Testing
             let path = scratch + "/environment"
             #expect(mkdir(path, 0o700) == 0)
             #expect(fill(path + "/data.mdb", upTo: 8192) == 8192)
-            expect(.invalid) { try Environment.open(at: path) }
+            expect(.invalid) { try Environment.open(at: path, configuration: .small) }
             removeTree(path + "/data.mdb")
             #expect(fill(path + "/data.mdb", upTo: 0) == 0)
-            expect(.invalid) { try Environment.open(at: path) }
+            expect(.invalid) { try Environment.open(at: path, configuration: .small) }
         }
     }
 
@@ -85,7 +85,7 @@ import Testing
                 #expect(fill(scratch + "/" + leftover + "/data.mdb", upTo: 100) == 100)
             }
             #expect(mkdir(scratch + "/.other.creating-a", 0o700) == 0)
-            try Environment.open(at: path).increment()
+            try Environment.open(at: path, configuration: .small).increment()
             #expect(names(in: scratch) == [".other.creating-a", "environment"])
         }
     }
@@ -96,7 +96,8 @@ import Testing
             let opened = try await withThrowingTaskGroup(of: Environment?.self) { group in
                 for _ in 0..<8 {
                     group.addTask {
-                        do { return try Environment.open(at: path) } catch let error as LMDBError {
+                        do { return try Environment.open(at: path, configuration: .small) } catch let error as LMDBError
+                        {
                             #expect(error.code == .alreadyOpen)
                             return nil
                         }
@@ -113,6 +114,25 @@ import Testing
     }
 
     #if os(Linux)
+        @Test func isOnTheDiskBeforeItHasItsName() async throws {
+            try await withScratch { scratch in
+                let syncs = Watch(.fsync, under: scratch)
+                // Data file, folder, and the parent for the name. A first transaction that writes nothing flushes
+                // nothing.
+                try Environment.open(at: scratch + "/environment", configuration: .small).close()
+                #expect(syncs.count == 3)
+                // Any of them may fail: then nothing has been created, or it can be opened.
+                for nth in 1...3 {
+                    let path = scratch + "/environment \(nth)"
+                    let failing = Watch(.fsync, under: scratch, failing: nth, with: EIO)
+                    expect(.io) { try Environment.open(at: path, configuration: .small) }
+                    #expect(failing.count == nth)
+                    try Environment.open(at: path, configuration: .small).increment()
+                }
+                #expect(names(in: scratch) == ["environment", "environment 1", "environment 2", "environment 3"])
+            }
+        }
+
         @Test func killedAtAnyStepLeavesNothingThatCannotBeOpened() async throws {
             try await withScratch { scratch in
                 await #expect(processExitsWith: .success) { [scratch = scratch as String] in
@@ -122,7 +142,7 @@ import Testing
                         let child = faults_fork()
                         if child == 0 {
                             _ = faults_arm(Int32(FAULTS_ALL), scratch, UInt32(step), Int32(FAULTS_KILL))
-                            let environment = try? Environment.open(at: path) { transaction in
+                            let environment = try? Environment.open(at: path, configuration: .small) { transaction in
                                 let table = TypedTable<String, Int>(try transaction.table("counters", create: true))
                                 for key in 0..<1000 { try table.put(1, for: "\(key)", in: transaction) }
                             }
@@ -131,7 +151,7 @@ import Testing
                         let code = faults_wait(child)
                         #expect(code == 0 || code == 128 + SIGKILL, "step \(step)")
 
-                        let environment = try Environment.open(at: path) { transaction in
+                        let environment = try Environment.open(at: path, configuration: .small) { transaction in
                             let table = TypedTable<String, Int>(try transaction.table("counters", create: true))
                             for key in 0..<1000 { try table.put(2, for: "\(key)", in: transaction) }
                         }
@@ -159,11 +179,11 @@ import Testing
             try await withScratch { scratch in
                 await #expect(processExitsWith: .success) { [scratch = scratch as String] in
                     let path = scratch + "/environment"
-                    let environment = try Environment.open(at: path) { transaction in
+                    let environment = try Environment.open(at: path, configuration: .small) { transaction in
                         // Another process creates the same one meanwhile, and is done first.
                         let child = faults_fork()
                         if child == 0 {
-                            let theirs = try? Environment.open(at: path)
+                            let theirs = try? Environment.open(at: path, configuration: .small)
                             let done: Void? = try? theirs?.increment("theirs")
                             faults_exit(done == nil ? 1 : 0)
                         }

@@ -13,10 +13,10 @@ import Testing
                     #expect(faults_mount(scratch, 1 << 20) == 0)
                     #expect(fill(scratch + "/filler", upTo: .max) > 500_000)
                     let path = scratch + "/environment"
-                    expect(.diskFull) { try Environment.open(at: path) }
+                    expect(.diskFull) { try Environment.open(at: path, configuration: .small) }
                     #expect(names(in: scratch) == ["filler"])
                     removeTree(scratch + "/filler")
-                    let environment = try Environment.open(at: path)
+                    let environment = try Environment.open(at: path, configuration: .small)
                     try environment.increment()
                     #expect(try environment.counter() == 1)
                 }
@@ -34,7 +34,9 @@ import Testing
                     for left in 0..<16 {
                         #expect(fill(scratch + "/filler", upTo: (1 << 20) - left * 4096) > 500_000)
                         do {
-                            try Environment.open(at: path) { _ = try $0.table("rows", create: true) }.close()
+                            try Environment.open(at: path, configuration: .small) {
+                                _ = try $0.table("rows", create: true)
+                            }.close()
                         } catch let error as LMDBError {
                             #expect(error.code == .diskFull)
                             failures += 1
@@ -54,17 +56,17 @@ import Testing
                 await #expect(processExitsWith: .success) { [scratch = scratch as String] in
                     #expect(faults_mount(scratch, 1 << 20) == 0)
                     let path = scratch + "/environment"
-                    let environment = try Environment.open(at: path)
+                    let environment = try Environment.open(at: path, configuration: .small)
                     try environment.increment()
                     environment.close()
                     #expect(fill(scratch + "/filler", upTo: .max) > 500_000)
-                    let again = try Environment.open(at: path)
+                    let again = try Environment.open(at: path, configuration: .small)
                     #expect(try again.counter() == 1)
                     again.close()
 
                     removeTree(path + "/lock.mdb")
                     #expect(fill(scratch + "/filler more", upTo: .max) > 0)
-                    expect(.diskFull) { try Environment.open(at: path) }
+                    expect(.diskFull) { try Environment.open(at: path, configuration: .small) }
                 }
             }
         }
@@ -74,7 +76,7 @@ import Testing
                 await #expect(processExitsWith: .success) { [scratch = scratch as String] in
                     #expect(faults_mount(scratch, 1 << 20) == 0)
                     let path = scratch + "/environment"
-                    let environment = try Environment.open(at: path)
+                    let environment = try Environment.open(at: path, configuration: .small)
                     var written = 0
                     let error = #expect(throws: LMDBError.self) {
                         while true {
@@ -94,7 +96,7 @@ import Testing
                     // Another process finds all that was committed, even while the disk is full.
                     let child = faults_fork()
                     if child == 0 {
-                        let count = try? Environment.open(at: path).read { transaction in
+                        let count = try? Environment.open(at: path, configuration: .small).read { transaction in
                             try transaction.table("rows").map { try transaction.count($0) }
                         }
                         faults_exit(count == written ? 0 : 1)

@@ -1,4 +1,3 @@
-import CFaults
 import LMDB
 import Testing
 
@@ -14,19 +13,19 @@ import Testing
     @Test func oneProcessOpensAnEnvironmentOnce() async throws {
         try await withScratch { scratch in
             let path = scratch + "/environment"
-            let environment = try Environment.open(at: path)
+            let environment = try Environment.open(at: path, configuration: .small)
             try environment.increment()
-            expect(.alreadyOpen) { try Environment.open(at: path) }
-            expect(.alreadyOpen) { try Environment.open(at: path + "/") }
-            expect(.alreadyOpen) { try Environment.open(at: path, configuration: .init(access: .readOnly)) }
+            expect(.alreadyOpen) { try Environment.open(at: path, configuration: .small) }
+            expect(.alreadyOpen) { try Environment.open(at: path + "/", configuration: .small) }
+            expect(.alreadyOpen) { try Environment.open(at: path, configuration: .small(access: .readOnly)) }
             #expect(symlink(path, scratch + "/link") == 0)
-            expect(.alreadyOpen) { try Environment.open(at: scratch + "/link") }
+            expect(.alreadyOpen) { try Environment.open(at: scratch + "/link", configuration: .small) }
             // The refused ones have not cost the first one its locks or files.
             try environment.increment()
             #expect(try environment.counter() == 2)
 
             environment.close()
-            let again = try Environment.open(at: scratch + "/link")
+            let again = try Environment.open(at: scratch + "/link", configuration: .small)
             #expect(again.path == environment.path)
             #expect(try again.counter() == 2)
         }
@@ -48,7 +47,7 @@ import Testing
         try await withScratch { scratch in
             let path = scratch + "/environment"
             for round in 1...3 {
-                let environment = try Environment.open(at: path)
+                let environment = try Environment.open(at: path, configuration: .small)
                 try environment.increment()
                 #expect(try environment.counter() == round)
             }
@@ -58,7 +57,7 @@ import Testing
     @Test func closingUnderAnOpenTransactionIsAProgrammingError() async throws {
         await #expect(processExitsWith: .failure) {
             let path = try makeScratch()
-            let environment = try Environment.open(at: path)
+            let environment = try Environment.open(at: path, configuration: .small)
             removeTree(path)
             try environment.read { _ in environment.close() }
         }
@@ -67,7 +66,7 @@ import Testing
     @Test func aWriteInsideAWriteIsAProgrammingErrorAndNoDeadlock() async throws {
         await #expect(processExitsWith: .failure) {
             let path = try makeScratch()
-            let environment = try Environment.open(at: path)
+            let environment = try Environment.open(at: path, configuration: .small)
             removeTree(path)
             try environment.write { _ in try environment.write { _ in } }
         }
@@ -84,7 +83,7 @@ import Testing
     }
 
     @Test func usageFollowsWhatIsWritten() async throws {
-        try await withEnvironment(.init(mapSize: 1 << 30, quota: 1 << 20)) { environment in
+        try await withEnvironment(.small(mapSize: 1 << 30, quota: 1 << 20)) { environment in
             let before = try environment.usage
             #expect(before.mapped == 1 << 30)
             #expect(before.quota == 1 << 20)
@@ -104,7 +103,7 @@ import Testing
     }
 
     @Test func moreReadersThanSlotsAreRefused() async throws {
-        try await withEnvironment(.init(maximumReaders: 2)) { environment in
+        try await withEnvironment(.small(maximumReaders: 2)) { environment in
             try environment.read { _ in
                 try environment.read { _ in
                     expect(.readersFull) { try environment.read { _ in } }
@@ -114,163 +113,3 @@ import Testing
         }
     }
 }
-
-#if os(Linux)
-    /// What other processes do to an environment.
-    @Suite struct ProcessTests {
-        @Test func anotherProcessLooksInWhileThisOneWrites() async throws {
-            try await withScratch { scratch in
-                let path = scratch + "/environment"
-                let environment = try Environment.open(at: path)
-                try environment.increment()
-                await #expect(processExitsWith: .success) { [path = path as String] in
-                    let other = try Environment.open(at: path, configuration: .init(access: .readOnly))
-                    #expect(try other.counter() == 1)
-                    expect(.permissionDenied) { try other.increment() }
-                    #expect(try other.counter() == 1)
-                }
-                try environment.increment()
-                #expect(try environment.counter() == 2)
-            }
-        }
-
-        @Test func aReaderSeesTablesThatTheWriterCreatesLater() async throws {
-            await #expect(processExitsWith: .success) {
-                let path = try makeScratch()
-                defer { removeTree(path) }
-                let writer = try Environment.open(at: path)
-                // The child waits for one byte, so that it looks before and after.
-                let (toChild, toParent) = (try Pipe(), try Pipe())
-                let child = faults_fork()
-                if child == 0 {
-                    let reader = try? Environment.open(at: path, configuration: .init(access: .readOnly))
-                    let before = try? reader?.counter()
-                    toParent.signal()
-                    toChild.wait()
-                    let after = try? reader?.counter()
-                    faults_exit(reader != nil && before == nil && after == 1 ? 0 : 1)
-                }
-                toParent.wait()
-                try writer.increment()
-                toChild.signal()
-                #expect(faults_wait(child) == 0)
-            }
-        }
-
-        @Test func aReaderThatWasKilledDoesNotKeepPagesForEver() async throws {
-            try await withScratch { scratch in
-                let path = scratch + "/environment"
-                let environment = try Environment.open(at: path)
-                try environment.write { transaction in
-                    let table = TypedTable<Int, [UInt8]>(try transaction.table("rows", create: true))
-                    for key in 0..<50 { try table.put([UInt8](repeating: 1, count: 3000), for: key, in: transaction) }
-                }
-                func rewrite(_ times: Int) throws -> Int {
-                    for round in 0..<times {
-                        try environment.write { transaction in
-                            let table = TypedTable<Int, [UInt8]>(try transaction.table("rows", create: true))
-                            for key in 0..<50 {
-                                let value = [UInt8](repeating: UInt8(round), count: 3000)
-                                try table.put(value, for: key, in: transaction)
-                            }
-                        }
-                    }
-                    var size = stat()
-                    #expect(stat(path + "/data.mdb", &size) == 0)
-                    return Int(size.st_size)
-                }
-                func killReader() async {
-                    await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String] in
-                        let other = try Environment.open(at: path, configuration: .init(access: .readOnly))
-                        try other.read { _ in _ = kill(getpid(), SIGKILL) }
-                    }
-                }
-                let settled = try rewrite(5)
-                #expect(try rewrite(5) == settled)
-
-                await killReader()
-                let pinned = try rewrite(5)
-                #expect(pinned > settled + 5 * 50 * 3000, "the dead reader's view keeps all pages")
-                // Whoever opens the environment next clears the dead reader's slot.
-                await #expect(processExitsWith: .success) { [path = path as String] in
-                    _ = try Environment.open(at: path, configuration: .init(access: .readOnly))
-                }
-                #expect(try rewrite(5) == pinned)
-
-                await killReader()
-                let pinnedAgain = try rewrite(20)
-                #expect(pinnedAgain > pinned)
-                // So does looking at the usage.
-                #expect(try environment.usage.file <= pinnedAgain)
-                #expect(try rewrite(5) == pinnedAgain)
-            }
-        }
-
-        @Test func theChildOfAForkIsToldToOpenItsOwn() async throws {
-            await #expect(processExitsWith: .success) {
-                let path = try makeScratch()
-                defer { removeTree(path) }
-                let environment = try Environment.open(at: path)
-                try environment.increment()
-                let child = faults_fork()
-                if child == 0 {
-                    func isRefused(_ body: () throws -> Void) -> Bool {
-                        do { try body() } catch { return (error as? LMDBError)?.code == .inheritedByFork }
-                        return false
-                    }
-                    guard isRefused({ _ = try environment.counter() }) else { faults_exit(2) }
-                    guard isRefused({ try environment.increment() }) else { faults_exit(3) }
-                    guard isRefused({ try environment.synchronize() }) else { faults_exit(4) }
-                    environment.close()
-                    let own = try? Environment.open(at: path)
-                    let counter = try? own?.counter()
-                    faults_exit(counter == 1 ? 0 : 5)
-                }
-                #expect(faults_wait(child) == 0)
-                // The child's end has not cost the parent its locks: it is still the only writer.
-                try environment.increment()
-                #expect(try environment.counter() == 2)
-            }
-        }
-
-        @Test func commitsSurviveTheDeathOfTheProcess() async throws {
-            try await withScratch { scratch in
-                let path = scratch + "/environment"
-                for _ in 1...5 {
-                    await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String] in
-                        let environment = try Environment.open(at: path)
-                        try environment.increment()
-                        try environment.write { transaction in
-                            let table = TypedTable<String, Int>(try transaction.table("counters", create: true))
-                            try table.put(-1, for: "counter", in: transaction)
-                            kill(getpid(), SIGKILL)
-                        }
-                    }
-                }
-                let environment = try Environment.open(at: path)
-                #expect(try environment.counter() == 5)
-            }
-        }
-    }
-
-    /// Lets one process wait for the other without a clock.
-    private struct Pipe {
-        private let ends: [Int32]
-
-        init() throws {
-            var ends: [Int32] = [0, 0]
-            try #require(pipe(&ends) == 0)
-            self.ends = ends
-        }
-
-        func signal() {
-            var byte: UInt8 = 1
-            _ = write(ends[1], &byte, 1)
-        }
-
-        func wait() {
-            var byte: UInt8 = 0
-            _ = read(ends[0], &byte, 1)
-        }
-    }
-#endif

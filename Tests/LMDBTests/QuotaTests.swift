@@ -3,7 +3,7 @@ import Testing
 
 @Suite struct QuotaTests {
     @Test func aFullMapFailsThePutAndNothingElse() async throws {
-        try await withEnvironment(.init(mapSize: 1 << 20)) { environment in
+        try await withEnvironment(.small(mapSize: 1 << 20)) { environment in
             try environment.increment()
             expect(.mapFull) {
                 try environment.write { transaction in
@@ -23,7 +23,7 @@ import Testing
         // commit to fail is LMDB's affair: all amounts are tried.
         var failures: Set<String> = []
         for rows in 0..<64 {
-            try await withEnvironment(.init(mapSize: 64 * 4096)) { environment in
+            try await withEnvironment(.small(mapSize: 64 * 4096)) { environment in
                 for _ in 0..<3 { try environment.increment() }
                 do {
                     try environment.write { transaction in

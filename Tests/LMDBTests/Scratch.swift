@@ -18,7 +18,7 @@ func withScratch(_ body: (String) async throws -> Void) async throws {
 
 /// Calls a closure with a new environment, in a folder of its own that is removed afterwards.
 func withEnvironment(
-    _ configuration: Environment.Configuration = .init(),
+    _ configuration: Environment.Configuration = .small,
     _ body: (Environment) async throws -> Void
 ) async throws {
     try await withScratch { scratch in

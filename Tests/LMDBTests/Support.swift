@@ -32,6 +32,29 @@ func expect<R>(
     }
 }
 
+extension Environment.Configuration {
+    /// A map of 1 GiB: sanitizers leave little address space, and many tests run at a time.
+    static let small = small()
+
+    static func small(
+        mapSize: Int = 1 << 30,
+        quota: Int = 64 << 30,
+        maximumTables: Int = 128,
+        maximumReaders: Int = 126,
+        durability: Durability = .synced,
+        access: Access = .readWrite
+    ) -> Self {
+        Self(
+            mapSize: mapSize,
+            quota: quota,
+            maximumTables: maximumTables,
+            maximumReaders: maximumReaders,
+            durability: durability,
+            access: access
+        )
+    }
+}
+
 extension WriteTransaction {
     /// Writes a row of bytes.
     func put(_ value: [UInt8], for key: String, in table: Table, _ mode: PutMode = .replace) throws -> Bool {

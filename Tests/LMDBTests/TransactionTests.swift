@@ -59,7 +59,14 @@ import Testing
                 // May get the number that the first one had.
                 let table = try transaction.nested { try $0.table("second", keys: .integers, create: true) }
                 #expect(try transaction.put([2], for: 7, in: table))
+                #expect(throws: Refusal.self) {
+                    try transaction.nested { inner in
+                        _ = try inner.table("third", create: true)
+                        throw Refusal()
+                    }
+                }
                 expect(.absent) { try transaction.table("first", create: false) }
+                expect(.absent) { try transaction.table("third", create: false) }
                 #expect(try transaction.table("first") == nil)
                 #expect(try transaction.table("second", keys: .integers) == table)
             }
@@ -203,7 +210,7 @@ import Testing
     }
 
     @Test func moreTablesThanAllowedAreRefused() async throws {
-        try await withEnvironment(.init(maximumTables: 3)) { environment in
+        try await withEnvironment(.small(maximumTables: 3)) { environment in
             try environment.write { transaction in
                 for index in 0..<3 { _ = try transaction.table("table \(index)", create: true) }
                 expect(.tablesFull) { try transaction.table("one more", create: true) }
@@ -212,7 +219,7 @@ import Testing
     }
 
     @Test func aFailedPutSpoilsOnlyItsNestedTransaction() async throws {
-        try await withEnvironment(.init(mapSize: 1 << 20)) { environment in
+        try await withEnvironment(.small(mapSize: 1 << 20)) { environment in
             try environment.increment()
             try environment.write { transaction in
                 let table = try transaction.table("rows", create: true)

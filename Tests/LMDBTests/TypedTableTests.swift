@@ -43,7 +43,7 @@ import Testing
         var generator = SplitMix64(seed: seed)
         try await withScratch { scratch in
             let path = scratch + "/environment"
-            var environment = try Environment.open(at: path, configuration: .init(durability: .unsynced))
+            var environment = try Environment.open(at: path, configuration: .small(durability: .unsynced))
             var model: [Key: Value] = [:]
 
             func change(_ transaction: borrowing WriteTransaction, depth: Int) throws {
@@ -103,7 +103,7 @@ import Testing
                 }
                 if round % 40 == 39 {
                     environment.close()
-                    environment = try Environment.open(at: path, configuration: .init(durability: .unsynced))
+                    environment = try Environment.open(at: path, configuration: .small(durability: .unsynced))
                 }
                 var rows: [(Key, Value)] = []
                 try environment.read { transaction in

@@ -2,18 +2,10 @@ import LMDB
 import Synchronization
 import Testing
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
-
 @Suite(.timeLimit(.minutes(2)))
 struct WriterThreadTests {
-    private func withWriter(
-        _ configuration: Environment.Configuration = .init(),
+    func withWriter(
+        _ configuration: Environment.Configuration = .small,
         limits: WriterThread.Limits = .init(),
         _ body: (Environment, WriterThread) async throws -> Void
     ) async throws {
@@ -50,118 +42,18 @@ struct WriterThreadTests {
         }
     }
 
-    #if os(Linux)
-        @Test func whatWaitsSharesOneSync() async throws {
-            try await withWriter { (environment, writer) async throws in
-                let gate = Gate()
-                await gate.hold(writer)
-                let pieces = (0..<200).map { TestPiece(incrementing: "row \($0)") }
-                for piece in pieces { writer.submit(piece) }
-                let watch = Watch(.fdatasync, under: environment.path)
-                gate.open()
-                for piece in pieces { #expect(await piece.failure == nil) }
-                #expect(watch.count == 1)
-                for index in 0..<200 { #expect(try environment.counter("row \(index)") == 1) }
+    @Test func aPieceAloneThatFailsLeavesNothing() async throws {
+        try await withWriter { (environment, writer) async throws in
+            let piece = TestPiece { transaction in
+                let table = TypedTable<String, Int>(try transaction.table("counters", create: true))
+                try table.put(-1, for: "counter", in: transaction)
+                throw Refusal()
             }
+            writer.submit(piece)
+            await #expect(throws: Refusal.self) { try await piece.outcome.get() }
+            #expect(try environment.counter() == 1)
         }
-
-        @Test func noCommitHasMorePiecesThanTheLimit() async throws {
-            try await withWriter(limits: .init(pieces: 10)) { (environment, writer) async throws in
-                let gate = Gate()
-                await gate.hold(writer)
-                let pieces = (0..<95).map { TestPiece(incrementing: "row \($0)") }
-                for piece in pieces { writer.submit(piece) }
-                let watch = Watch(.fdatasync, under: environment.path)
-                gate.open()
-                for piece in pieces { #expect(await piece.failure == nil) }
-                #expect(watch.count == 10)
-            }
-        }
-
-        @Test func noCommitHasMoreBytesThanTheLimitUnlessOnePieceAloneDoes() async throws {
-            try await withWriter(limits: .init(bytes: 100)) { (environment, writer) async throws in
-                let gate = Gate()
-                await gate.hold(writer)
-                // Groups: 40 40, 40 60, 500, 100, 1 1.
-                let pieces = [40, 40, 40, 60, 500, 100, 1, 1].enumerated().map { index, bytes in
-                    TestPiece(incrementing: "row \(index)", byteCount: bytes)
-                }
-                for piece in pieces { writer.submit(piece) }
-                let watch = Watch(.fdatasync, under: environment.path)
-                gate.open()
-                for piece in pieces { #expect(await piece.failure == nil) }
-                #expect(watch.count == 5)
-            }
-        }
-
-        @Test func nothingIsCompletedBeforeItsCommitIsOnTheDisk() async throws {
-            try await withWriter { (environment, writer) async throws in
-                let syncs = Watch(.fdatasync, under: environment.path)
-                let writes = Watch(.writes, under: environment.path)
-                let seen = Mutex<[Int]>([])
-                func piece(_ number: Int) -> TestPiece {
-                    TestPiece(
-                        incrementing: "row \(number)",
-                        onCompletion: { _ in
-                            // Data pages, sync, and the page that makes them valid, which is written through.
-                            let isCommitted = syncs.count == 1 && writes.count >= 2
-                            let isVisible = (try? environment.counter("row \(number)")) == 1
-                            seen.withLock { $0.append(isCommitted && isVisible ? number : -1) }
-                        }
-                    )
-                }
-                let gate = Gate()
-                await gate.hold(writer)
-                let pieces = (0..<20).map(piece)
-                for piece in pieces { writer.submit(piece) }
-                #expect(syncs.count == 0)
-                gate.open()
-                for piece in pieces { #expect(await piece.failure == nil) }
-                #expect(seen.withLock { $0 } == Array(0..<20))
-            }
-        }
-
-        @Test func aGroupInWhichAllFailCostsNoSync() async throws {
-            try await withWriter { (environment, writer) async throws in
-                let gate = Gate()
-                await gate.hold(writer)
-                let pieces = (0..<5).map { _ in
-                    TestPiece { transaction in
-                        _ = try transaction.table("new", create: true)
-                        throw Refusal()
-                    }
-                }
-                for piece in pieces { writer.submit(piece) }
-                let watch = Watch([.fdatasync, .writes], under: environment.path)
-                gate.open()
-                for piece in pieces {
-                    await #expect(throws: Refusal.self) { try await piece.outcome.get() }
-                }
-                #expect(watch.count == 0)
-                #expect(try !environment.hasTable("new"))
-            }
-        }
-
-        @Test func aFailedCommitFailsAllThatHadSucceededAndLeavesTheOthersTheirErrors() async throws {
-            try await withWriter { (environment, writer) async throws in
-                let gate = Gate()
-                await gate.hold(writer)
-                let good = (0..<3).map { TestPiece(incrementing: "row \($0)") }
-                let bad = TestPiece { _ in throw Refusal() }
-                for piece in [good[0], bad, good[1], good[2]] { writer.submit(piece) }
-                let watch = Watch(.fdatasync, under: environment.path, failing: 1, with: EIO)
-                gate.open()
-                for piece in good { #expect(await piece.failure == .io) }
-                await #expect(throws: Refusal.self) { try await bad.outcome.get() }
-                #expect(watch.count == 1)
-
-                let late = TestPiece(incrementing: "late")
-                writer.submit(late)
-                #expect(await late.failure == .poisoned)
-                for piece in good + [bad, late] { #expect(piece.completions == 1) }
-            }
-        }
-    #endif
+    }
 
     @Test func onePieceThatFailsUndoesOnlyItself() async throws {
         try await withWriter { (environment, writer) async throws in
@@ -191,7 +83,7 @@ struct WriterThreadTests {
     }
 
     @Test func aPieceThatFillsTheMapUndoesOnlyItself() async throws {
-        try await withWriter(.init(mapSize: 1 << 20)) { (environment, writer) async throws in
+        try await withWriter(.small(mapSize: 1 << 20)) { (environment, writer) async throws in
             let gate = Gate()
             await gate.hold(writer)
             let before = TestPiece(incrementing: "before")
@@ -283,14 +175,17 @@ struct WriterThreadTests {
             let path = scratch + "/environment"
             let pieces = (0..<300).map { _ in TestPiece(incrementing: "sum") }
             do {
-                let writer = WriterThread(environment: try Environment.open(at: path), name: "writer")
+                let writer = WriterThread(
+                    environment: try Environment.open(at: path, configuration: .small),
+                    name: "writer"
+                )
                 for piece in pieces { writer.submit(piece) }
             }
             for piece in pieces { #expect(await piece.failure == nil) }
             // Only the thread still holds the environment: it can be opened again once the thread has let go.
             while true {
                 do {
-                    let environment = try Environment.open(at: path)
+                    let environment = try Environment.open(at: path, configuration: .small)
                     #expect(try environment.counter("sum") == 300)
                     return
                 } catch let error as LMDBError where error.code == .alreadyOpen {
@@ -319,7 +214,7 @@ struct WriterThreadTests {
 
     @Test func manyCallersAtOnceLoseNothing() async throws {
         let limits = WriterThread.Limits(pieces: 16)
-        try await withWriter(.init(durability: .unsynced), limits: limits) { (environment, writer) async throws in
+        try await withWriter(.small(durability: .unsynced), limits: limits) { (environment, writer) async throws in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for caller in 0..<8 {
                     group.addTask {

@@ -193,3 +193,25 @@ extension Broker {
         return texts
     }
 }
+
+/// Blocks a thread that is not the tests' own until it is opened.
+final class Gate: @unchecked Sendable {
+    private var semaphore = sem_t()
+
+    init() { sem_init(&semaphore, 0, 0) }
+
+    deinit { sem_destroy(&semaphore) }
+
+    func wait() { sem_wait(&semaphore) }
+
+    func open() { sem_post(&semaphore) }
+}
+
+/// What tasks have noted, in order.
+final class Notes<Note: Sendable>: Sendable {
+    private let notes = Mutex<[Note]>([])
+
+    var all: [Note] { notes.withLock { $0 } }
+
+    func add(_ note: Note) { notes.withLock { $0.append(note) } }
+}

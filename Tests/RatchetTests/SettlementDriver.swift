@@ -1,5 +1,4 @@
 import LMDB
-import Synchronization
 
 @testable import Ratchet
 
@@ -22,13 +21,11 @@ struct ScriptedHandler: SettlementHandler, Sendable {
     func lane(of entry: SettlementEntry) -> UInt64 { Ordering.key.lane(of: entry) }
 }
 
-/// A pipeline's part in a settlement, by hand: one lease, pieces in order.
-final class SettlementDriver: @unchecked Sendable {
+/// A pipeline's part in a settlement, by hand, under one lease.
+final class SettlementDriver: Sendable {
     let ledger: Ledger
     let lease: PartitionLease
     let keys: KeySource<Message>
-    private let order = SettlementOrder()
-    private let number = Mutex(0)
 
     init(
         _ ledger: Ledger,
@@ -61,7 +58,7 @@ final class SettlementDriver: @unchecked Sendable {
         return samples.indices.map { index in
             var entry = SettlementEntry(batch: keyed, index: Int32(index))
             if let fault = keyed.faults[index] {
-                entry.verdict = .deadLetter(fault.reason, fault.error)
+                entry.result = .givenUp(.deadLetter(fault.reason, fault.error))
                 entry.isFault = true
             }
             return entry
@@ -96,11 +93,7 @@ final class SettlementDriver: @unchecked Sendable {
         publishes: Bool = true,
         completion: @escaping @Sendable (Result<SettlementReport, any Error>) -> Void
     ) {
-        let number = number.withLock { number in
-            number += 1
-            return number
-        }
-        ledger.settle(entries, number: number, of: order, with: handler, publishes: publishes) { _, result in
+        ledger.settle(entries, with: handler, publishes: publishes) { _, result in
             completion(result)
         }
     }

@@ -34,7 +34,8 @@ struct SimulatedShell {
             messages: random.below(80) + 1,
             bytes: random.below(4000) + 1,
             pieceMessages: random.below(20) + 1,
-            pieces: random.below(3) + 1
+            pieces: random.below(3) + 1,
+            linger: Int64(random.below(3) * random.below(20))
         )
         scheduler = Scheduler(execution: execution, ordering: ordering, limits: limits)
         partitions = []
@@ -70,6 +71,7 @@ struct SimulatedShell {
         case ..<90: returnPiece()
         case ..<96:
             now += Int64(random.below(20))
+            scheduler.observe(now)
             scheduler.tick(now)
         case ..<98: scheduler.setFull(!isCalm && random.chance(50))
         default: if !isCalm { revoke(random.below(partitions.count)) }
@@ -133,10 +135,10 @@ struct SimulatedShell {
         switch isCalm ? 0 : random.below(10) {
         case 7: scheduler.failed(entry, retryAt: now + Int64(random.below(30)))
         case 8:
-            entry.verdict = .deadLetter(.handler, SimulatedWriter.Failure())
+            entry.result = .givenUp(.deadLetter(.handler, SimulatedWriter.Failure()))
             scheduler.finished(entry)
         case 9:
-            entry.verdict = .discard(SimulatedWriter.Failure())
+            entry.result = .givenUp(.discard(SimulatedWriter.Failure()))
             scheduler.finished(entry)
         default: scheduler.finished(entry)
         }

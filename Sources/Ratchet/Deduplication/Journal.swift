@@ -65,16 +65,23 @@ package final class Journal: Sendable {
     /// Enters the keys of a commit under its sequence, and returns where any of them may have been before. `fingerprints` yields one
     /// for each message that has a key, with the message's number.
     func enter(_ fingerprints: [(entry: Int32, fingerprint: UInt64)], candidates: inout [Candidate]) -> UInt64 {
-        state.withLock { state in
-            for (entry, fingerprint) in fingerprints {
-                _ = state.index.contains(fingerprint) { sequence in
-                    candidates.append(Candidate(entry: entry, sequence: sequence))
-                    return false
+        var done = 0
+        let sequence = state.withLock { $0.next }
+        // In short turns: messages that are about to start look into the index meanwhile.
+        while done < fingerprints.count {
+            let end = min(done + 64, fingerprints.count)
+            state.withLock { state in
+                for (entry, fingerprint) in fingerprints[done..<end] {
+                    _ = state.index.contains(fingerprint) { sequence in
+                        candidates.append(Candidate(entry: entry, sequence: sequence))
+                        return false
+                    }
+                    state.index.insert(fingerprint, sequence: sequence)
                 }
-                state.index.insert(fingerprint, sequence: state.next)
             }
-            return state.next
+            done = end
         }
+        return sequence
     }
 
     /// Takes keys out again that were entered for the commit in hand and got no record in it.

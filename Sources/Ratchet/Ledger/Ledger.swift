@@ -88,6 +88,12 @@ public final class Ledger: Sendable {
         }
     }
 
+    /// How many idempotency keys are remembered.
+    public var keyCount: Int { journal.count }
+
+    /// The memory that finding them takes, in bytes: 10 to 21 a key.
+    public var indexByteCount: Int { journal.indexByteCount }
+
     /// What became of all messages, as of the last transaction.
     public func totals() throws -> LedgerTotals { try reader.totals() }
 }
@@ -147,15 +153,13 @@ extension Ledger {
         }
     }
 
-    /// Settles messages in one transaction, as piece `number` (from 1) of a pipeline; `completion` runs on the writer thread when it is durable or has failed. Never blocks.
+    /// Settles messages in one transaction; `completion` runs on the writer thread when it is durable or has failed. Never blocks.
     package func settle(
-        _ entries: [SettlementEntry], number: Int, of order: SettlementOrder, with handler: some SettlementHandler & Sendable, publishes: Bool,
+        _ entries: [SettlementEntry], with handler: some SettlementHandler & Sendable, publishes: Bool,
         completion: @escaping @Sendable ([SettlementEntry], Result<SettlementReport, any Error>) -> Void
     ) {
         writer.submit(
-            SettlementPiece(
-                store: store, entries: entries, number: number, order: order, handler: handler, publishes: publishes,
-                completion: completion))
+            SettlementPiece(store: store, entries: entries, handler: handler, publishes: publishes, completion: completion))
     }
 
     /// Whether the oldest keys have outlived the window.

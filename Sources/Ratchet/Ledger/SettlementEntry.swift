@@ -12,13 +12,19 @@ package struct SettlementEntry: Sendable {
     package var attempt: Int32 = 1
     /// The first of a blocked lane: what follows it may pass again.
     package var opensLane = false
+    /// Its lane's number, where handlers run in tasks; asked for several times there, and never for most messages otherwise.
+    package var lane: UInt64?
     /// Whether it has claimed its key.
     package var holdsClaim = false
     /// It never reached a handler: it waits for nobody.
     package var isFault = false
-    package var verdict: Verdict?
-    /// What an async handler left to be written.
-    package var effects: MessageEffects?
+    /// What came of it before the ledger; nil where the handler runs in the transaction. One reference, because entries are copied often.
+    package var result: HandlerResult?
+
+    package var verdict: Verdict? {
+        if case .givenUp(let verdict)? = result { return verdict }
+        return nil
+    }
 
     package init(batch: KeyedBatch, index: Int32) {
         self.batch = batch
@@ -33,9 +39,16 @@ package struct SettlementEntry: Sendable {
     package var unrun: SettlementEntry {
         var entry = SettlementEntry(batch: batch, index: index)
         entry.attempt = attempt
+        entry.lane = lane
         entry.holdsClaim = holdsClaim
         return entry
     }
+}
+
+/// What came of a message before the ledger sees it.
+package indirect enum HandlerResult: Sendable {
+    case givenUp(SettlementEntry.Verdict)
+    case effects(MessageEffects)
 }
 
 /// What became of a message in the ledger.
@@ -55,6 +68,14 @@ package enum SettlementOutcome: Sendable {
     case stopped(any Error)
     /// Its lease had ended.
     case fenced
+
+    /// Whether the message is done with.
+    package var isFinal: Bool {
+        switch self {
+        case .deferred, .failed: false
+        default: true
+        }
+    }
 }
 
 /// What an async handler left to be written when its message is settled.

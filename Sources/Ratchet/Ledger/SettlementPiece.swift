@@ -1,20 +1,12 @@
 import LMDB
 
-/// The order of one pipeline's pieces: after one that was not written none is, or messages of one key would pass each other. On the
-/// writer thread.
-package final class SettlementOrder: @unchecked Sendable {
-    fileprivate var next = 1
-
-    package init() {}
-}
-
 /// A settlement on its way through the writer thread.
 final class SettlementPiece<Handler: SettlementHandler & Sendable>: WritePiece, @unchecked Sendable {
     let byteCount: Int
+    /// Each message undoes its own writes; any other failure ends the ledger's use anyway.
+    var failsAlone: Bool { false }
     private let store: LedgerStore
     private let entries: [SettlementEntry]
-    private let number: Int
-    private let order: SettlementOrder
     private let handler: Handler
     private let publishes: Bool
     private let completion: @Sendable ([SettlementEntry], Result<SettlementReport, any Error>) -> Void
@@ -22,25 +14,22 @@ final class SettlementPiece<Handler: SettlementHandler & Sendable>: WritePiece, 
     private var report: SettlementReport?
 
     init(
-        store: LedgerStore, entries: [SettlementEntry], number: Int, order: SettlementOrder, handler: Handler, publishes: Bool,
+        store: LedgerStore, entries: [SettlementEntry], handler: Handler, publishes: Bool,
         completion: @escaping @Sendable ([SettlementEntry], Result<SettlementReport, any Error>) -> Void
     ) {
         self.store = store
         self.entries = entries
-        self.number = number
-        self.order = order
         self.handler = handler
         self.publishes = publishes
         self.completion = completion
         // A record, its share of the index pages, and what the effects carry; state pages are counted once they are in use.
-        byteCount = entries.reduce(1 << 16) { $0 + 128 + ($1.effects?.outgoing.byteCount ?? 0) }
+        byteCount = entries.reduce(1 << 16) { size, entry in
+            guard case .effects(let effects)? = entry.result else { return size + 128 }
+            return size + 128 + effects.outgoing.byteCount
+        }
     }
 
     func write(in transaction: borrowing WriteTransaction) throws {
-        guard order.next == number else {
-            throw LedgerError(.failed, "an earlier batch of the pipeline was not written")
-        }
-        order.next += 1
         try store.guarded {
             let settlement = Settlement(store: store, handler: handler, scope: TransactionScope(publishes: publishes))
             report = try settlement.settle(entries, in: transaction)
@@ -51,8 +40,8 @@ final class SettlementPiece<Handler: SettlementHandler & Sendable>: WritePiece, 
         switch result {
         case .success: completion(entries, .success(report ?? SettlementReport()))
         case .failure(let error):
-            // The commit failed after the memory had moved on.
-            if report != nil { store.fail(error) }
+            // The memory has moved on, or later messages of the same keys are on their way: nothing may pass what failed.
+            store.fail(error)
             completion(entries, .failure(error))
         }
     }

@@ -11,7 +11,7 @@ public final class HandlerContext: Sendable {
     /// The number of this attempt, from 1.
     public let attempt: Int
     /// The message's idempotency key, nil for a pipeline by position only. Hand it to services that know idempotency keys.
-    public let idempotencyKey: IdempotencyKey?
+    public var idempotencyKey: IdempotencyKey? { entry.batch.key(at: Int(entry.index)) }
     /// A logger that names the message.
     public var logger: Logger {
         var logger = baseLogger
@@ -31,7 +31,6 @@ public final class HandlerContext: Sendable {
         self.entry = entry
         message = entry.message
         attempt = Int(entry.attempt)
-        idempotencyKey = entry.batch.key(at: Int(entry.index))
         self.publishes = publishes
         baseLogger = logger
     }

@@ -21,7 +21,7 @@ public enum Ordering: Hashable, Sendable {
     }
 
     func lane(of entry: SettlementEntry) -> UInt64 {
-        lane(of: Int(entry.index), in: entry.batch.messages, slot: entry.batch.lease.slot)
+        entry.lane ?? lane(of: Int(entry.index), in: entry.batch.messages, slot: entry.batch.lease.slot)
     }
 
     private static func ownLane(_ offset: Int64, _ seed: UInt64) -> UInt64 {

@@ -6,19 +6,27 @@ import Logging
 extension PipelineRun {
     /// Changes the scheduler's state and performs what follows from it.
     func change(_ body: (inout Scheduler) -> Void) {
-        let (actions, claims, woken, isRearmed) = state.withLock { state in
-            let due = state.scheduler.nextDue
-            body(&state.scheduler)
-            let next = state.scheduler.nextDue
-            return (
-                state.scheduler.takeActions(), state.scheduler.takeReleasedClaims(), wake(&state), next != nil && next != due
-            )
+        change { (state: inout State) in body(&state.scheduler) }
+    }
+
+    /// Changes the state and performs what follows from it.
+    func change<R>(_ body: (inout State) -> R) -> R {
+        let now = ledger.configuration.time.monotonic()
+        let (result, actions, claims, woken, hasPiece, isEarlier) = state.withLock { state in
+            state.scheduler.observe(now)
+            let due = state.scheduler.nextDue ?? .max
+            let result = body(&state)
+            let (actions, claims) = (state.scheduler.takeActions(), state.scheduler.takeReleasedClaims())
+            let woken = wake(&state)
+            let hasPiece = !state.isSubmitting && state.scheduler.hasPiece
+            return (result, actions, claims, woken, hasPiece, (state.scheduler.nextDue ?? .max) < due)
         }
-        if isRearmed { rearmed.tell() }
         for (continuation, entry) in woken { continuation.resume(returning: entry) }
         ledger.claims.release(claims)
         perform(actions)
-        submit()
+        if hasPiece { submit() }
+        if isEarlier { rearmed.tell() }
+        return result
     }
 
     /// Gives what is ready to workers that wait.
@@ -49,9 +57,7 @@ extension PipelineRun {
                 return piece
             }
             guard let piece else { return }
-            ledger.settle(
-                piece.entries, number: piece.number, of: order, with: SettlementWork(self), publishes: sink != nil
-            ) { [weak self] entries, result in
+            ledger.settle(piece.entries, with: SettlementWork(self), publishes: sink != nil) { [weak self] entries, result in
                 self?.settled(piece.number, entries, result)
             }
             state.withLock { $0.isSubmitting = false }
@@ -195,7 +201,7 @@ struct SettlementWork<Payload: Sendable>: SettlementHandler, Sendable {
                 try body(payload, transaction)
             }
         case .inTasks:
-            guard let effects = entry.effects else { return }
+            guard case .effects(let effects)? = entry.result else { return }
             transaction.scope.publish(effects.outgoing)
             for closure in effects.closures { try closure(transaction) }
         }

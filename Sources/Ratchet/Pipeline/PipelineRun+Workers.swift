@@ -28,13 +28,17 @@ extension PipelineRun {
         let time = ledger.configuration.time
         let start = time.monotonic()
         do {
-            try await span.around(entry.message, attempt: Int(entry.attempt)) { try await handler(payload, context) }
+            if span.isTraced {
+                try await span.around(entry.message, attempt: Int(entry.attempt)) { try await handler(payload, context) }
+            } else {
+                try await handler(payload, context)
+            }
         } catch {
             noteDuration(of: entry, since: start, now: time.monotonic())
             return await failed(entry, error, now: time.monotonic())
         }
         noteDuration(of: entry, since: start, now: time.monotonic())
-        entry.effects = context.takeEffects()
+        entry.result = context.takeEffects().map { .effects($0) }
         return await next { $0.finished(entry) }
     }
 
@@ -58,10 +62,10 @@ extension PipelineRun {
             let due = retryTime(of: entry, now: now)
             return await next { $0.failed(entry, retryAt: due) }
         case .deadLetter:
-            entry.verdict = .deadLetter(.handler, error)
+            entry.result = .givenUp(.deadLetter(.handler, error))
             return await next { $0.finished(entry) }
         case .discard:
-            entry.verdict = .discard(error)
+            entry.result = .givenUp(.discard(error))
             return await next { $0.finished(entry) }
         case .stop:
             stop(entry, error)
@@ -71,14 +75,12 @@ extension PipelineRun {
 
     /// Enters a result and takes the next message; waits if there is none. Nil when the run has ended.
     private func next(_ enter: (inout Scheduler) -> Void) async -> SettlementEntry? {
-        var following: SettlementEntry?
-        var isEnding = false
-        // The lock is taken once for both.
-        change { scheduler in
-            enter(&scheduler)
+        let following = change { state -> SettlementEntry?? in
+            enter(&state.scheduler)
+            if state.isEnding { return .some(nil) }
+            return nextEntry(&state).map { .some($0) } ?? .none
         }
-        (following, isEnding) = state.withLock { (nextEntry(&$0), $0.isEnding) }
-        if following != nil || isEnding { return isEnding ? nil : following }
+        if let following { return following }
         return await withCheckedContinuation { continuation in
             let entry: SettlementEntry?? = state.withLock { state in
                 if state.isEnding { return .some(nil) }
@@ -96,7 +98,7 @@ extension PipelineRun {
             guard entry.batch.isKeyed, !entry.holdsClaim else { return entry }
             let number = state.nextWaiter
             state.nextWaiter += 1
-            let waiter = ClaimTable.Waiter(pipeline: claimant.withLock { $0 }, message: number)
+            let waiter = ClaimTable.Waiter(pipeline: claimant.load(ordering: .relaxed), message: number)
             if ledger.claims.claim(entry.fingerprint, for: waiter) {
                 entry.holdsClaim = true
                 return entry

@@ -34,13 +34,12 @@ final class PipelineRun<Payload: Sendable>: Sendable {
     private let openSession = Mutex<(any SourceSession)?>(nil)
     /// One commit at a time: a position that is given back is committed before.
     let committing = Turn()
-    /// The pieces' order in the ledger.
-    let order = SettlementOrder()
     /// The run is to end: shutdown, or a failure.
     let ending = Latch()
     /// The next retry may be due earlier than the timer believes.
     let rearmed = Signal()
-    let claimant = Mutex(0)
+    /// This run's number among those that claim keys of the ledger.
+    let claimant = Atomic<Int>(0)
 
     init(
         name: String, source: any Source, ledger: Ledger, sink: (any Sink)?, intake: Intake<Payload>,
@@ -75,7 +74,7 @@ final class PipelineRun<Payload: Sendable>: Sendable {
         let session = try await source.open()
         openSession.withLock { $0 = session }
         let pipeline = ledger.claims.register { [weak self] messages in self?.stopWaiting(messages) }
-        claimant.withLock { $0 = pipeline }
+        claimant.store(pipeline, ordering: .relaxed)
         await withGracefulShutdownHandler {
             await withTaskGroup { group in
                 addTasks(to: &group, session)
@@ -143,7 +142,7 @@ final class PipelineRun<Payload: Sendable>: Sendable {
                 switch try await session.next() {
                 case .assigned(let assignments):
                     for assignment in assignments { try await begin(assignment, session) }
-                case .messages(let batch): take(batch, session)
+                case .messages(let batch): take(batch)
                 case .revoking(let partitions, let limit):
                     group.addTask { await self.giveBack(partitions, within: limit, session) }
                 case .lost(let partitions): lose(partitions)
@@ -153,7 +152,7 @@ final class PipelineRun<Payload: Sendable>: Sendable {
         }
     }
 
-    private func take(_ batch: MessageBatch, _ session: any SourceSession) {
+    private func take(_ batch: MessageBatch) {
         let lease = state.withLock { $0.scheduler.lease(of: batch.partition) }
         guard let lease, lease.generation == batch.generation else { return }
         let decoded = intake.take(batch, under: lease)

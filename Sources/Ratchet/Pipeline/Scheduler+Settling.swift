@@ -1,10 +1,30 @@
 import DequeModule
+import HeapModule
 
 extension Scheduler {
+    /// Whether something waits for the ledger and may go.
+    package var hasPiece: Bool { canTakePiece && !isLingering }
+
+    private var canTakePiece: Bool { !settling.isEmpty && lastPiece - returnedPiece < limits.pieces }
+
+    // Each transaction rewrites the pages it touches: while more is about to finish, a short wait makes it serve many messages.
+    private var isLingering: Bool {
+        guard let lingerUntil else { return false }
+        return now < lingerUntil && !ready.isEmpty && settling.count < limits.pieceMessages / 2
+    }
+
+    /// When the scheduler has to be looked at again though nothing happens: a held lane is due, or a piece has lingered; nil for neither.
+    package var nextDue: Deadline? {
+        let lingered = canTakePiece && isLingering ? lingerUntil : nil
+        guard let due = dues.min?.time else { return lingered }
+        return min(due, lingered ?? due)
+    }
+
     /// The next piece for the ledger: everything that waits to be settled, up to the limit; nil if there is nothing or enough under way.
     package mutating func takePiece() -> (number: Int, entries: [SettlementEntry])? {
-        guard !settling.isEmpty, lastPiece - returnedPiece < limits.pieces else { return nil }
+        guard hasPiece else { return nil }
         lastPiece += 1
+        lingerUntil = nil
         if settling.count <= limits.pieceMessages {
             defer { settling = [] }
             return (lastPiece, settling)
@@ -21,24 +41,25 @@ extension Scheduler {
     ) {
         precondition(piece == returnedPiece + 1, "piece \(piece) came back after \(returnedPiece)")
         returnedPiece = piece
+        var run: (batch: KeyedBatch, count: Int)?
         for (entry, outcome) in zip(entries, outcomes) {
-            guard let partition = partitions[entry.batch.lease.slot] else {
-                release(entry)
-                continue
-            }
+            let isDraining = outcome.isFinal ? false : partitions[entry.batch.lease.slot]?.isDraining ?? true
             switch outcome {
-            case .processed, .duplicate, .redelivered, .deadLettered, .discarded, .fenced:
-                release(entry)
-            case .stopped:
-                stopped(entry)
-            case .deferred where partition.isDraining, .failed where partition.isDraining:
-                release(entry)
-            case .deferred:
-                deferred(entry)
-            case .failed:
-                hold(entry, until: retryAt(entry))
+            case .stopped: stopped(entry)
+            case .deferred where !isDraining: deferred(entry)
+            case .failed where !isDraining: hold(entry, until: retryAt(entry))
+            default:
+                // Messages of one batch come in a row: they are let go of together.
+                if entry.holdsClaim { releasedClaims.append(entry.fingerprint) }
+                if run?.batch === entry.batch {
+                    run!.count += 1
+                } else {
+                    if let run { release(run.count, of: run.batch) }
+                    run = (entry.batch, 1)
+                }
             }
         }
+        if let run { release(run.count, of: run.batch) }
         armReturned()
         balance()
     }
@@ -52,15 +73,19 @@ extension Scheduler {
 
     /// The message is settled or let go.
     mutating func release(_ entry: SettlementEntry) {
-        let slot = entry.batch.lease.slot
         if entry.holdsClaim { releasedClaims.append(entry.fingerprint) }
+        release(1, of: entry.batch)
+    }
+
+    private mutating func release(_ count: Int, of batch: KeyedBatch) {
+        let slot = batch.lease.slot
         guard partitions[slot] != nil else { return }
-        partitions[slot]!.inFlight -= 1
-        inFlight -= 1
-        entry.batch.unsettled -= 1
-        if entry.batch.unsettled == 0 {
-            partitions[slot]!.inFlightBytes -= entry.batch.messages.byteCount
-            inFlightBytes -= entry.batch.messages.byteCount
+        partitions[slot]!.inFlight -= count
+        inFlight -= count
+        batch.unsettled -= count
+        if batch.unsettled == 0 {
+            partitions[slot]!.inFlightBytes -= batch.messages.byteCount
+            inFlightBytes -= batch.messages.byteCount
         }
         if partitions[slot]!.isDraining, partitions[slot]!.inFlight == 0 { actions.append(.drained(slot: slot)) }
     }

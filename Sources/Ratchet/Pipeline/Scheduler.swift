@@ -23,6 +23,8 @@ package struct Scheduler {
         package var bytes: Int
         package var pieceMessages: Int
         package var pieces: Int
+        /// How long, in nanoseconds, finished messages may wait for more to share their transaction while others are ready to run.
+        package var linger: Deadline = 0
     }
 
     /// What the shell has to do.
@@ -75,6 +77,8 @@ package struct Scheduler {
     var returning: [(piece: Int, lane: UInt64)] = []
     var waiting: [Int: SettlementEntry] = [:]
     var settling: [SettlementEntry] = []
+    var lingerUntil: Deadline?
+    var now: Deadline = 0
     var inFlight = 0
     var inFlightBytes = 0
     var lastPiece = 0
@@ -88,6 +92,9 @@ package struct Scheduler {
         self.ordering = ordering
         self.limits = limits
     }
+
+    /// The time of the events that follow.
+    package mutating func observe(_ now: Deadline) { self.now = max(self.now, now) }
 
     /// What the events since the last call ask the shell to do, in order.
     package mutating func takeActions() -> [Action] {
@@ -156,7 +163,7 @@ extension Scheduler {
         for index in 0..<count {
             var entry = SettlementEntry(batch: batch, index: Int32(index))
             if let fault = batch.faults[index] {
-                entry.verdict = .deadLetter(fault.reason, fault.error)
+                entry.result = .givenUp(.deadLetter(fault.reason, fault.error))
                 entry.isFault = true
                 settling.append(entry)
             } else if execution == .inWriter, held.isEmpty {
@@ -168,8 +175,10 @@ extension Scheduler {
         balance()
     }
 
-    private mutating func enqueue(_ entry: SettlementEntry) {
+    private mutating func enqueue(_ new: SettlementEntry) {
+        var entry = new
         let lane = lane(of: entry)
+        entry.lane = lane
         if held[lane] != nil {
             held[lane]!.entries.append(entry)
         } else if execution == .inWriter {

@@ -2,7 +2,7 @@ public import Ratchet
 
 /// One membership in a consumer group of a ``Broker``. Leaves the group when it is closed, or with its last reference.
 public final class BrokerSession: SourceSession {
-    private let member: GroupMember
+    let member: GroupMember
     private let group: GroupShell
     private let broker: Broker
 

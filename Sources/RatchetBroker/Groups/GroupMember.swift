@@ -28,6 +28,9 @@ final class GroupMember: LogFollower {
     /// When the member was last alive: now, while it waits in `next`.
     func lastSeen(now: Duration) -> Duration { state.withLock { $0.isInNext ? now : $0.seen } }
 
+    /// Whether `next` waits for something to deliver.
+    var isWaiting: Bool { state.withLock { $0.isWaiting } }
+
     // MARK: The session's side
 
     /// The next event; calls `rejoin` when the member was evicted and everything before that is delivered.

@@ -90,6 +90,8 @@ struct MemberState {
         return .wait
     }
 
+    var isWaiting: Bool { waiter != nil }
+
     private var hasWork: Bool { !events.isEmpty || end != nil || isEvicted || fetches.contains { $0.isReady } }
 
     /// Keeps the waiter, or returns at once how to resume it.

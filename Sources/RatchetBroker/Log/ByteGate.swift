@@ -56,6 +56,9 @@ final class ByteGate: Sendable {
         for waiter in ready { waiter.continuation.resume() }
     }
 
+    /// How many wait.
+    var waiting: Int { state.withLock { $0.waiters.count } }
+
     /// All that wait, and all that come later, throw `error`.
     func close(_ error: BrokerError) {
         let waiters = state.withLock { state in

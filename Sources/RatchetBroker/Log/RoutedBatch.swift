@@ -14,8 +14,8 @@ final class RoutedBatch: @unchecked Sendable {
 
     /// Which segment a message is in and where in it.
     struct Place {
-        let segment: Int
-        let index: Int
+        let segment: Int32
+        let index: Int32
     }
 
     /// A message that cannot be written.
@@ -25,11 +25,11 @@ final class RoutedBatch: @unchecked Sendable {
         let error: MessageError
     }
 
-    private(set) var segments: [Segment] = []
+    let segments: [Segment]
     /// For each message of the batch, nil where it is at fault.
-    private(set) var places: [Place?] = []
+    let places: [Place?]
     /// The messages that are too large, or whose topic or partition does not exist; no segment holds them.
-    private(set) var faults: [Fault] = []
+    let faults: [Fault]
     let byteCount: Int
     // Allocated once, written before the initialiser returns and never again: that makes the class safe to share.
     private let storage: UnsafeMutableRawBufferPointer
@@ -38,8 +38,11 @@ final class RoutedBatch: @unchecked Sendable {
     init(_ batch: OutgoingBatch, catalog: Catalog, now: Int64) {
         byteCount = batch.byteCount
         storage = .allocate(byteCount: max(batch.byteCount, 1), alignment: 8)
-        route(batch, catalog)
-        copy(batch, now: now)
+        var routing = Routing(batch, catalog)
+        routing.copy(batch, to: storage, now: now)
+        segments = routing.segments
+        places = routing.places
+        faults = routing.faults
     }
 
     deinit { storage.deallocate() }
@@ -49,8 +52,15 @@ final class RoutedBatch: @unchecked Sendable {
         let segment = segments[segment]
         return UnsafeRawBufferPointer(rebasing: storage[segment.start..<segment.start + segment.size])
     }
+}
 
-    private func route(_ batch: OutgoingBatch, _ catalog: Catalog) {
+/// A routed batch in the making.
+private struct Routing {
+    var segments: [RoutedBatch.Segment] = []
+    var places: [RoutedBatch.Place?] = []
+    var faults: [RoutedBatch.Fault] = []
+
+    init(_ batch: OutgoingBatch, _ catalog: Catalog) {
         var routes = batch.topics.map { Route(name: $0, topic: catalog[$0]) }
         places.reserveCapacity(batch.count)
         batch.bytes.withUnsafeBytes { bytes in
@@ -58,19 +68,19 @@ final class RoutedBatch: @unchecked Sendable {
                 let record = UnsafeRawBufferPointer(rebasing: bytes[entry.start..<entry.end])
                 do throws(MessageError) {
                     let segment = try routes[Int(entry.topic)].segment(of: record, entry.partition, &segments)
-                    places.append(Place(segment: segment, index: segments[segment].count))
+                    places.append(.init(segment: Int32(segment), index: Int32(segments[segment].count)))
                     segments[segment].count += 1
                     segments[segment].size += record.count
                 } catch {
                     let detail = "message \(places.count) of \(batch.count): \(error.detail)"
-                    faults.append(Fault(index: places.count, error: MessageError(error.code, detail)))
+                    faults.append(.init(index: places.count, error: MessageError(error.code, detail)))
                     places.append(nil)
                 }
             }
         }
     }
 
-    private func copy(_ batch: OutgoingBatch, now: Int64) {
+    mutating func copy(_ batch: OutgoingBatch, to storage: UnsafeMutableRawBufferPointer, now: Int64) {
         var ends: [Int] = []
         var total = 0
         for index in segments.indices {
@@ -80,28 +90,25 @@ final class RoutedBatch: @unchecked Sendable {
         }
         batch.bytes.withUnsafeBytes { bytes in
             for (entry, place) in zip(batch.entries, places) {
-                guard let place else { continue }
-                let end = ends[place.segment]
+                guard let segment = place.map({ Int($0.segment) }) else { continue }
+                let end = ends[segment]
                 let size = entry.end - entry.start
                 let record = UnsafeMutableRawBufferPointer(rebasing: storage[end..<end + size])
                 record.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[entry.start..<entry.end]))
-                ends[place.segment] = end + size
-                var timestamp = Int64(
-                    littleEndian: record.loadUnaligned(fromByteOffset: RecordLayout.timestampOffset, as: Int64.self)
-                )
-                if timestamp == -1 {
-                    timestamp = now
-                    record.storeBytes(
-                        of: now.littleEndian,
-                        toByteOffset: RecordLayout.timestampOffset,
-                        as: Int64.self
-                    )
-                }
-                if timestamp > segments[place.segment].maximumTimestamp {
-                    segments[place.segment].maximumTimestamp = timestamp
-                }
+                ends[segment] = end + size
+                let timestamp = Self.stamp(record, now)
+                if timestamp > segments[segment].maximumTimestamp { segments[segment].maximumTimestamp = timestamp }
             }
         }
+    }
+
+    /// Sets the record's timestamp if it has none, and returns it.
+    private static func stamp(_ record: UnsafeMutableRawBufferPointer, _ now: Int64) -> Int64 {
+        let offset = RecordLayout.timestampOffset
+        let timestamp = Int64(littleEndian: record.loadUnaligned(fromByteOffset: offset, as: Int64.self))
+        guard timestamp == -1 else { return timestamp }
+        record.storeBytes(of: now.littleEndian, toByteOffset: offset, as: Int64.self)
+        return now
     }
 }
 
