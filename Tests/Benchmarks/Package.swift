@@ -20,10 +20,11 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
         ),
+        .target(name: "CAllocations"),
         .executableTarget(
             name: "PipelineBenchmark",
             dependencies: [
-                .product(name: "Ratchet", package: "ratchet"), .product(name: "RatchetBroker", package: "ratchet"),
+                "CAllocations", "CBaseline", .product(name: "Ratchet", package: "ratchet"), .product(name: "RatchetBroker", package: "ratchet"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]

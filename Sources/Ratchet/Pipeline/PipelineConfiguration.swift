@@ -17,6 +17,8 @@ public struct PipelineConfiguration: Sendable {
     public var batch = 2_000
     /// How many such batches may be on their way to the ledger, 1 or more. Default: 2.
     public var batchesInFlight = 2
+    /// How long finished async messages may wait for more to share their transaction, while others are ready to run. Default: 2 ms.
+    public var batchDelay: Duration = .milliseconds(2)
     /// What becomes of failed messages. Default: 10 attempts, 1 s doubling to 30 s, then a dead letter.
     public var retries = RetryPolicy()
     /// How the outbox tries again to send; it never gives up, so only the delays count. Default: 100 ms doubling to 30 s.
@@ -52,15 +54,16 @@ public struct PipelineConfiguration: Sendable {
             throw PipelineError(.invalidConfiguration, "\(name) is \(value), it must be 1 or more")
         }
         guard batch <= 16_384 else { throw PipelineError(.invalidConfiguration, "batch is \(batch), it must be 16,384 or less") }
-        guard commitInterval > .zero, drainTimeout >= .zero else {
+        guard commitInterval > .zero, drainTimeout >= .zero, batchDelay >= .zero else {
             throw PipelineError(
-                .invalidConfiguration, "commitInterval \(commitInterval) must be above zero, drainTimeout \(drainTimeout) not below")
+                .invalidConfiguration,
+                "commitInterval \(commitInterval) must be above zero, drainTimeout \(drainTimeout) and batchDelay \(batchDelay) not below")
         }
     }
 
     func limits() -> Scheduler.Limits {
         Scheduler.Limits(
             partitionMessages: partitionInFlight, messages: inFlight, bytes: inFlightBytes, pieceMessages: batch,
-            pieces: batchesInFlight)
+            pieces: batchesInFlight, linger: batchDelay.nanoseconds)
     }
 }

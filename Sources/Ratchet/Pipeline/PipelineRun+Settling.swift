@@ -11,15 +11,21 @@ extension PipelineRun {
 
     /// Changes the state and performs what follows from it.
     func change<R>(_ body: (inout State) -> R) -> R {
-        let (result, actions, claims, woken, hasPiece) = state.withLock { state in
+        let now = ledger.configuration.time.monotonic()
+        let (result, actions, claims, woken, hasPiece, isEarlier) = state.withLock { state in
+            state.scheduler.observe(now)
+            let due = state.scheduler.nextDue ?? .max
             let result = body(&state)
             let (actions, claims) = (state.scheduler.takeActions(), state.scheduler.takeReleasedClaims())
-            return (result, actions, claims, wake(&state), !state.isSubmitting && state.scheduler.hasPiece)
+            let woken = wake(&state)
+            let hasPiece = !state.isSubmitting && state.scheduler.hasPiece
+            return (result, actions, claims, woken, hasPiece, (state.scheduler.nextDue ?? .max) < due)
         }
         for (continuation, entry) in woken { continuation.resume(returning: entry) }
         ledger.claims.release(claims)
         perform(actions)
         if hasPiece { submit() }
+        if isEarlier { rearmed.tell() }
         return result
     }
 
@@ -75,13 +81,10 @@ extension PipelineRun {
             state.withLock { state in
                 for (lease, watermark) in report.watermarks { state.uncommitted[lease.slot] = watermark }
             }
-            let due = state.withLock { $0.scheduler.nextDue }
             change { scheduler in
                 scheduler.setFull(report.isWindowFull)
                 scheduler.returned(piece: piece, entries: entries, outcomes: report.outcomes) { self.retryTime(of: $0, now: now) }
             }
-            let next = state.withLock { $0.scheduler.nextDue }
-            if next != due { rearmed.tell() }
             progress.reached(report.watermarks.map { ($0.lease.partition, $0.watermark) })
             if report.published > 0 { ledger.outbox.notify() }
         }

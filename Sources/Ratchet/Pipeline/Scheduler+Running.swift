@@ -22,6 +22,7 @@ extension Scheduler {
             arm(lane)
             return
         }
+        if settling.isEmpty { lingerUntil = now + limits.linger }
         settling.append(entry)
         advance(lane)
     }
@@ -147,9 +148,6 @@ extension Scheduler {
         returning.removeAll()
         for (_, lane) in lanes { arm(lane) }
     }
-
-    /// When the next held lane is due, nil if none is.
-    package var nextDue: Deadline? { dues.min?.time }
 
     /// Tries again what is due at `now`.
     package mutating func tick(_ now: Deadline) {

@@ -1,13 +1,30 @@
 import DequeModule
+import HeapModule
 
 extension Scheduler {
     /// Whether something waits for the ledger and may go.
-    package var hasPiece: Bool { !settling.isEmpty && lastPiece - returnedPiece < limits.pieces }
+    package var hasPiece: Bool { canTakePiece && !isLingering }
+
+    private var canTakePiece: Bool { !settling.isEmpty && lastPiece - returnedPiece < limits.pieces }
+
+    // Each transaction rewrites the pages it touches: while more is about to finish, a short wait makes it serve many messages.
+    private var isLingering: Bool {
+        guard let lingerUntil else { return false }
+        return now < lingerUntil && !ready.isEmpty && settling.count < limits.pieceMessages / 2
+    }
+
+    /// When the scheduler has to be looked at again though nothing happens: a held lane is due, or a piece has lingered; nil for neither.
+    package var nextDue: Deadline? {
+        let lingered = canTakePiece && isLingering ? lingerUntil : nil
+        guard let due = dues.min?.time else { return lingered }
+        return min(due, lingered ?? due)
+    }
 
     /// The next piece for the ledger: everything that waits to be settled, up to the limit; nil if there is nothing or enough under way.
     package mutating func takePiece() -> (number: Int, entries: [SettlementEntry])? {
         guard hasPiece else { return nil }
         lastPiece += 1
+        lingerUntil = nil
         if settling.count <= limits.pieceMessages {
             defer { settling = [] }
             return (lastPiece, settling)

@@ -23,6 +23,8 @@ package struct Scheduler {
         package var bytes: Int
         package var pieceMessages: Int
         package var pieces: Int
+        /// How long, in nanoseconds, finished messages may wait for more to share their transaction while others are ready to run.
+        package var linger: Deadline = 0
     }
 
     /// What the shell has to do.
@@ -75,6 +77,8 @@ package struct Scheduler {
     var returning: [(piece: Int, lane: UInt64)] = []
     var waiting: [Int: SettlementEntry] = [:]
     var settling: [SettlementEntry] = []
+    var lingerUntil: Deadline?
+    var now: Deadline = 0
     var inFlight = 0
     var inFlightBytes = 0
     var lastPiece = 0
@@ -88,6 +92,9 @@ package struct Scheduler {
         self.ordering = ordering
         self.limits = limits
     }
+
+    /// The time of the events that follow.
+    package mutating func observe(_ now: Deadline) { self.now = max(self.now, now) }
 
     /// What the events since the last call ask the shell to do, in order.
     package mutating func takeActions() -> [Action] {

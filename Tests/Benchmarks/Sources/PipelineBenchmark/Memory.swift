@@ -7,7 +7,7 @@ import Musl
 /// What the process takes of the machine's memory.
 enum Memory {
     /// Anonymous resident memory in bytes: what is the process's own, without the pages of mapped files.
-    static var residentBytes: Int {
+    static var anonymousBytes: Int {
         guard let file = fopen("/proc/self/status", "r") else { return 0 }
         defer { fclose(file) }
         var line = [CChar](repeating: 0, count: 256)
