@@ -11,11 +11,17 @@ extension PipelineRun {
 
     /// Changes the state and performs what follows from it.
     func change<R>(_ body: (inout State) -> R) -> R {
-        let (result, actions, claims, woken, hasPiece) = state.withLock { state in
+        let (result, actions, claims, woken, hasPiece, isRearmed) = state.withLock { state in
+            let due = state.scheduler.nextDue
             let result = body(&state)
             let (actions, claims) = (state.scheduler.takeActions(), state.scheduler.takeReleasedClaims())
-            return (result, actions, claims, wake(&state), !state.isSubmitting && state.scheduler.hasPiece)
+            // Whoever arms a lane, a worker or the writer, the timer hears of it.
+            let isRearmed = state.scheduler.nextDue.map { next in due.map { next < $0 } ?? true } ?? false
+            return (
+                result, actions, claims, wake(&state), !state.isSubmitting && state.scheduler.hasPiece, isRearmed
+            )
         }
+        if isRearmed { rearmed.tell() }
         for (continuation, entry) in woken { continuation.resume(returning: entry) }
         ledger.claims.release(claims)
         perform(actions)
@@ -75,13 +81,10 @@ extension PipelineRun {
             state.withLock { state in
                 for (lease, watermark) in report.watermarks { state.uncommitted[lease.slot] = watermark }
             }
-            let due = state.withLock { $0.scheduler.nextDue }
             change { scheduler in
                 scheduler.setFull(report.isWindowFull)
                 scheduler.returned(piece: piece, entries: entries, outcomes: report.outcomes) { self.retryTime(of: $0, now: now) }
             }
-            let next = state.withLock { $0.scheduler.nextDue }
-            if next != due { rearmed.tell() }
             progress.reached(report.watermarks.map { ($0.lease.partition, $0.watermark) })
             if report.published > 0 { ledger.outbox.notify() }
         }

@@ -60,7 +60,6 @@ extension PipelineRun {
             progress.count { $0.retries += 1 }
             metrics.retried.increment()
             let due = retryTime(of: entry, now: now)
-            defer { rearmed.tell() }
             return await next { $0.failed(entry, retryAt: due) }
         case .deadLetter:
             entry.result = .givenUp(.deadLetter(.handler, error))

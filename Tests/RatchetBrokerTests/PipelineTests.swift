@@ -1,0 +1,56 @@
+import Logging
+import Ratchet
+import RatchetBroker
+import Synchronization
+import Testing
+
+/// The pipeline on the in-process broker: what a scheduler of its own cannot show.
+@Suite(.timeLimit(.minutes(1))) struct PipelineTests {
+    private struct Refused: Error {}
+
+    private static let partition = TopicPartition("orders", 0)
+    private static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+    private static func configuration() -> PipelineConfiguration {
+        var configuration = PipelineConfiguration()
+        configuration.logger = logger
+        configuration.retries = RetryPolicy(initialDelay: .milliseconds(1))
+        return configuration
+    }
+
+    private static func ledger(_ directory: TemporaryDirectory) throws -> Ledger {
+        var configuration = Ledger.Configuration()
+        configuration.isDurable = false
+        configuration.logger = logger
+        return try Ledger(at: directory.other, configuration: configuration)
+    }
+
+    /// Runs the pipeline until everything before `offset` is settled.
+    private static func run(_ pipeline: Pipeline<some Sendable>, through offset: Int64) async throws {
+        try await withThrowingTaskGroup { group in
+            group.addTask { try await pipeline.run() }
+            await pipeline.settled(through: [partition: offset])
+            group.cancelAll()
+            do { try await group.waitForAll() } catch is CancellationError {}
+        }
+    }
+
+    @Test("A message whose async handler failed is tried again though no other message comes")
+    func lonelyRetry() async throws {
+        let directory = try TemporaryDirectory()
+        let broker = try await Broker.inMemory(configuration: .quiet)
+        try await broker.createTopic("orders")
+        try await broker.send(.text("a", to: "orders"))
+        let ledger = try Self.ledger(directory)
+        let pipeline = Pipeline(
+            "billing", from: broker.subscribe(to: "orders", as: "billing"), ledger: ledger, decoding: .raw,
+            identifiedBy: .positionOnly, configuration: Self.configuration()
+        ) { _, context in
+            if context.attempt == 1 { throw Refused() }
+        }
+        try await Self.run(pipeline, through: 1)
+        #expect(try ledger.totals().processed == 1)
+        await ledger.close()
+        try await broker.close()
+    }
+}
