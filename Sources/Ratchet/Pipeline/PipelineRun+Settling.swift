@@ -41,8 +41,12 @@ extension PipelineRun {
         let session = session
         for action in actions {
             switch action {
-            case .pause(let partition): session?.setPaused(true, partition)
-            case .resume(let partition): session?.setPaused(false, partition)
+            case .pause(let partition), .resume(let partition):
+                // Two threads may come here in the other order than they decided: whoever is last says how it is now.
+                pausing.withLock { _ in
+                    guard let isPaused = state.withLock({ $0.scheduler.isPaused(partition) }) else { return }
+                    session?.setPaused(isPaused, partition)
+                }
             case .drained(let slot): state.withLock { $0.drains[slot] }?.open()
             }
         }
