@@ -53,4 +53,28 @@ import Testing
         await ledger.close()
         try await broker.close()
     }
+
+    @Test("A reset that was asked for is reprocessed once, though the first commit after it was never made")
+    func reprocessOnce() async throws {
+        let directory = try TemporaryDirectory()
+        let broker = try await Broker.inMemory(configuration: .quiet)
+        try await broker.createTopic("orders")
+        try await broker.send(["a", "b", "c", "d"].map { .text($0, to: "orders") })
+        let ledger = try Self.ledger(directory)
+        var configuration = Self.configuration()
+        configuration.resume.reset = .reprocess
+        configuration.commitInterval = .seconds(3600)
+        for run in 1...3 {
+            // Cancelled, and so without a last commit: as after a crash.
+            try await Self.run(
+                Pipeline(
+                    "billing", from: broker.subscribe(to: "orders", as: "billing"), ledger: ledger, decoding: .raw,
+                    identifiedBy: .positionOnly, configuration: configuration, transactional: { _, _ in }),
+                through: 4)
+            if run == 1 { try await broker.resetOffset(group: "billing", partition: Self.partition, to: 1) }
+        }
+        #expect(try ledger.totals().processed == 7)
+        await ledger.close()
+        try await broker.close()
+    }
 }

@@ -27,6 +27,7 @@ extension PipelineRun {
         let slot = state.withLock { $0.scheduler.reserveSlot() }
         let lease = try await ledger.lease(
             key, of: partition, generation: assignment.generation, slot: slot, startingAt: offset, restart: restart)
+        try await adopt(assignment, at: offset, session)
         change { $0.add(lease) }
         state.withLock { state in
             state.drains[slot] = Latch()
@@ -40,6 +41,17 @@ extension PipelineRun {
                 LogKeys.generation: "\(assignment.generation)", LogKeys.position: "\(offset)",
             ])
         try await session.start(partition, at: offset, generation: assignment.generation)
+    }
+
+    /// Puts our name to a position that somebody else has committed, before anything is processed from there: after a crash
+    /// it would be taken for an operator's reset once more, and what has been processed since would be processed again.
+    private func adopt(_ assignment: Assignment, at offset: Int64, _ session: any SourceSession) async throws {
+        guard let committed = assignment.committed, CommitMetadata(committed.metadata)?.ledger != ledger.id else { return }
+        let metadata = CommitMetadata(ledger: ledger.id, epoch: ledger.epoch).description
+        try await session.commit([
+            OffsetCommit(
+                partition: assignment.partition, offset: offset, generation: assignment.generation, metadata: metadata)
+        ])
     }
 
     private func decide(
