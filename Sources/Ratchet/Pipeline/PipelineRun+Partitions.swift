@@ -24,23 +24,42 @@ extension PipelineRun {
         case .refuse(let code, let detail): throw ResumeError(code, partition: partition, detail: detail)
         case .verify(let at): preconditionFailure("\(partition): the record at \(at) was read and is to be read again")
         }
+        do {
+            try await begin(assignment, under: key, at: offset, restart: restart, session)
+        } catch let error as SourceError where error.code == .fenced || error.code == .notAssigned {
+            // Taken away before it had begun, as from a member that was silent for too long: the others go on.
+            lose([partition])
+        }
+    }
+
+    private func begin(
+        _ assignment: Assignment, under key: [UInt8], at offset: Int64, restart: Bool, _ session: any SourceSession
+    ) async throws {
+        let partition = assignment.partition
         let slot = state.withLock { $0.scheduler.reserveSlot() }
-        let lease = try await ledger.lease(
-            key, of: partition, generation: assignment.generation, slot: slot, startingAt: offset, restart: restart)
-        try await adopt(assignment, at: offset, session)
+        let lease: PartitionLease
+        do {
+            lease = try await ledger.lease(
+                key, of: partition, generation: assignment.generation, slot: slot, startingAt: offset, restart: restart)
+        } catch let error as LedgerError where error.code == .fenced {
+            // A newer generation has it. The source says so too, unless its generations have begun anew.
+            try await session.start(partition, at: offset, generation: assignment.generation)
+            throw error
+        }
+        try await adopt(assignment, at: lease.startOffset, session)
         change { $0.add(lease) }
         state.withLock { state in
             state.drains[slot] = Latch()
-            if assignment.committed?.offset != offset { state.uncommitted[slot] = offset }
+            if assignment.committed?.offset != lease.startOffset { state.uncommitted[slot] = lease.startOffset }
         }
-        progress.reached([(partition, offset)])
+        progress.reached([(partition, lease.startOffset)])
         logger.info(
             "partition assigned",
             metadata: [
                 LogKeys.topic: "\(partition.topic)", LogKeys.partition: "\(partition.partition)",
-                LogKeys.generation: "\(assignment.generation)", LogKeys.position: "\(offset)",
+                LogKeys.generation: "\(assignment.generation)", LogKeys.position: "\(lease.startOffset)",
             ])
-        try await session.start(partition, at: offset, generation: assignment.generation)
+        try await session.start(partition, at: lease.startOffset, generation: assignment.generation)
     }
 
     /// Puts our name to a position that somebody else has committed, before anything is processed from there: after a crash
