@@ -81,10 +81,16 @@ extension PipelineRun {
     }
 
     /// Drain, commit, fence, then let go.
-    func giveBack(_ partitions: [TopicPartition], within limit: Duration, _ session: any SourceSession) async {
-        let leases = leases(of: partitions)
-        await drain(leases, within: min(limit, configuration.drainTimeout), session)
-        await session.release(partitions)
+    func giveBack(
+        _ partitions: [TopicPartition], _ leases: [PartitionLease], within limit: Duration, _ session: any SourceSession
+    ) async {
+        let isDrained = await settle(leases, within: min(limit, configuration.drainTimeout))
+        // The run ends: it drains all that it has, these too, and is given the time for it.
+        if Task.isCancelled { return }
+        await letGo(leases, isDrained: isDrained, session)
+        // What has been lost and assigned anew meanwhile is not what was asked for.
+        let assigned = self.leases(of: partitions).map(\.partition)
+        await session.release(partitions.filter { !assigned.contains($0) })
         logger.info("partitions given back", metadata: [LogKeys.count: "\(partitions.count)"])
     }
 
@@ -107,17 +113,22 @@ extension PipelineRun {
             metadata: [LogKeys.count: "\(partitions.count)"])
     }
 
-    private func leases(of partitions: [TopicPartition]) -> [PartitionLease] {
+    func leases(of partitions: [TopicPartition]) -> [PartitionLease] {
         state.withLock { state in partitions.compactMap { state.scheduler.lease(of: $0) } }
     }
 
     /// Waits until everything of these partitions that runs is settled, to a deadline; fences them and commits what is durable.
     func drain(_ leases: [PartitionLease], within limit: Duration, _ session: any SourceSession) async {
+        let isDrained = await settle(leases, within: limit)
+        await letGo(leases, isDrained: isDrained, session)
+    }
+
+    private func settle(_ leases: [PartitionLease], within limit: Duration) async -> Bool {
         change { scheduler in
             for lease in leases { scheduler.drain(slot: lease.slot) }
         }
         let latches = state.withLock { state in leases.compactMap { state.drains[$0.slot] } }
-        let isDrained = await withTaskGroup(of: Bool.self) { group in
+        return await withTaskGroup(of: Bool.self) { group in
             group.addTask {
                 for latch in latches { await latch.wait() }
                 return !Task.isCancelled
@@ -130,6 +141,9 @@ extension PipelineRun {
             group.cancelAll()
             return first
         }
+    }
+
+    private func letGo(_ leases: [PartitionLease], isDrained: Bool, _ session: any SourceSession) async {
         for lease in leases { lease.fence() }
         if !isDrained {
             logger.warning(

@@ -148,7 +148,9 @@ final class PipelineRun<Payload: Sendable>: Sendable {
                     for assignment in assignments { try await begin(assignment, session) }
                 case .messages(let batch): take(batch)
                 case .revoking(let partitions, let limit):
-                    group.addTask { await self.giveBack(partitions, within: limit, session) }
+                    // Looked up here: by the time the task runs they may have been lost and assigned anew.
+                    let leases = leases(of: partitions)
+                    group.addTask { await self.giveBack(partitions, leases, within: limit, session) }
                 case .lost(let partitions): lose(partitions)
                 case .closed: return
                 }
