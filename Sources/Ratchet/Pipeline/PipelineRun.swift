@@ -174,9 +174,10 @@ final class PipelineRun<Payload: Sendable>: Sendable {
             for lease in leases { lease.fence() }
         } else {
             await drain(leases, within: configuration.drainTimeout, session)
-            await flushOutbox()
         }
+        // Before the outbox, which may take its time: the partitions are free already.
         await session.close()
+        if !Task.isCancelled { await flushOutbox() }
         let idle = state.withLock { state in
             state.isEnding = true
             defer { state.idle = [] }
