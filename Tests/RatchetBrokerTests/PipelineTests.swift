@@ -77,4 +77,21 @@ import Testing
         await ledger.close()
         try await broker.close()
     }
+
+    @Test("The window keeps its count where small commits are followed by large ones")
+    func windowAfterSmallCommits() async throws {
+        let directory = try TemporaryDirectory()
+        var configuration = Ledger.Configuration()
+        configuration.isDurable = false
+        configuration.logger = Self.logger
+        configuration.window.count = 50
+        let ledger = try Ledger(at: directory.other, configuration: configuration)
+        for commit in 0..<60 {
+            var keys = KeyBatch()
+            for number in 0..<(commit < 50 ? 1 : 40) { try keys.append("\(commit)/\(number)") }
+            #expect(try await ledger.remember(keys).allSatisfy { $0 })
+            #expect(ledger.keyCount <= 50)
+        }
+        await ledger.close()
+    }
 }

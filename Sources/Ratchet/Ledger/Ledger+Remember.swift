@@ -62,7 +62,7 @@ private final class RememberPiece: WritePiece, @unchecked Sendable {
             if store.builder.pointee.count > 0 {
                 try store.journal.append(store.builder.pointee, sequence: sequence, time: store.now, in: transaction)
             }
-            _ = try store.expire(entries: 2, in: transaction)
+            _ = try store.expire(entries: 2, keys: 2 * store.builder.pointee.count, in: transaction)
             try store.writeTotalsAndClock(in: transaction)
         }
     }

@@ -289,7 +289,7 @@ extension Settlement {
         report.published = scope.outgoing.count
         try store.append(scope.outgoing, in: transaction)
         // Two out for one in: expiry catches up, and no transaction grows long.
-        report.evicted = try store.expire(entries: 2, in: transaction)
+        report.evicted = try store.expire(entries: 2, keys: 2 * builder.pointee.count, in: transaction)
         report.isWindowFull = store.window.overflow == .pause && store.journal.count >= store.window.count
         try store.writeTotalsAndClock(in: transaction)
     }
