@@ -118,6 +118,10 @@ struct Settlement<Handler: SettlementHandler>: ~Copyable {
         if entry.batch.isKeyed, let first = try earlier(entry, number: number, in: transaction) {
             return try settleDuplicate(entry, of: first, number: number, in: transaction)
         }
+        if case .duplicate? = entry.result {
+            lease.blockedLanes.insert(handler.lane(of: entry))
+            return .failed(ForgottenKeyError())
+        }
         switch entry.verdict {
         case .deadLetter(let reason, let error): return try giveUp(entry, reason, error, in: transaction)
         case .discard: return discard(entry)
