@@ -90,4 +90,8 @@ for target in package.targets where target.type != .system && target.name != "CF
         .enableUpcomingFeature("InternalImportsByDefault"),
         .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
     ]
+    // Set by CI; whoever builds with a newer compiler should not be stopped by what that one warns about.
+    if Context.environment["RATCHET_WARNINGS_AS_ERRORS"] != nil {
+        target.swiftSettings?.append(.treatAllWarnings(as: .error))
+    }
 }

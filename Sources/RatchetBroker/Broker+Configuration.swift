@@ -29,6 +29,8 @@ extension Broker {
         public var clock: any Clock<Duration> = ContinuousClock()
         /// Timestamps and retention by time go by this one. Default: the system's.
         public var wallClock = WallClock.system
+        /// Makes the ids of the broker and of its topics. Default: the system's; this is the one place that uses it.
+        public var generator: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator()
         /// Where the broker logs. Default: label `ratchet.broker`.
         public var logger = Logger(label: "ratchet.broker")
 

@@ -44,8 +44,8 @@ extension Broker: Sink {
         }
     }
 
-    /// Sends a batch as a ``/Ratchet/Sink``: a message at fault fails alone; all others are sent in order, and are
-    /// durable.
+    /// Sends a batch as a ``/Ratchet/Sink``: a message at fault fails, with those of its topic and key behind it; all
+    /// others are sent in order, and are durable.
     @_disfavoredOverload
     public func send(_ batch: OutgoingBatch) async throws -> [SinkFailure] {
         let (routed, _) = try await append(batch, skippingFaults: true)

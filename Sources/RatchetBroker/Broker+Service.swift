@@ -6,7 +6,7 @@ extension Broker: Service {
     /// stays open: ``close()`` ends it. Without this everything works but for session timeouts, revoke deadlines and
     /// retention by time.
     ///
-    /// Throws ``BrokerError`` when the storage has failed.
+    /// Throws ``BrokerError`` when the storage has failed or the broker was closed.
     public func run() async throws {
         try await cancelWhenGracefulShutdown {
             var lastCleaning = self.clock.now

@@ -44,15 +44,14 @@ extension Broker {
         try Name.check(name, "topic")
         try settings.check(for: name)
         let id = generator.withLock { Self.makeID(&$0) }
-        let (tables, limit, catalog) = (storage.tables, configuration.maximumPartitions, catalog)
+        let (tables, limit) = (storage.tables, configuration.maximumPartitions)
         let created = try await storage.write(byteCount: 256 + partitions * 64) { transaction in
             try Topic.create(name, id: id, settings, limit: limit, in: transaction, tables)
-        } published: { topic in
-            if let topic { catalog[name] = topic }
+        } published: { [self] topic in
+            if let topic { publish(topic, as: name) }
         }
         guard created != nil else { return }
         configuration.logger.info("A topic was created.", metadata: LogKeys.topic(name))
-        for group in activeGroups { group.topicChanged(name) }
     }
 
     /// Deletes a topic with its messages and all groups' offsets in it. Members lose its partitions at once.
@@ -60,15 +59,14 @@ extension Broker {
     /// When this returns the topic is gone for good and its space free; after a crash in between it is gone as well,
     /// and its space is freed at the next opening. Throws ``BrokerError`` with `unknownTopic`.
     public func deleteTopic(_ name: String) async throws {
-        let (tables, catalog) = (storage.tables, catalog)
+        let tables = storage.tables
         let topic = try existing(name)
         try await storage.write(reclaims: true) { transaction in
             try topic.delete(in: transaction, tables)
-        } published: {
-            catalog[name] = nil
+        } published: { [self] in
+            publish(nil, as: name)
         }
         configuration.logger.info("A topic was deleted.", metadata: LogKeys.topic(name))
-        for group in activeGroups { group.topicChanged(name) }
         try await Garbage.removeAll(storage)
     }
 
@@ -113,6 +111,13 @@ extension Broker {
     /// the partition, `invalidArgument` for an offset outside of the log, `unknownTopic`.
     public func resetOffset(group: String, partition: TopicPartition, to offset: Int64) async throws {
         try await self.group(group).reset(partition, to: offset)
+    }
+
+    /// Shows a topic, or that there is none any more. On the writer thread, in the order of the writes: else a topic
+    /// that is made anew at once could hide from the groups that the one before it is gone.
+    private func publish(_ topic: Topic?, as name: String) {
+        catalog[name] = topic
+        for group in activeGroups { group.topicChanged(name) }
     }
 
     private func existing(_ name: String) throws(BrokerError) -> Topic {

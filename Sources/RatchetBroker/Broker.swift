@@ -1,3 +1,4 @@
+import Logging
 import Ratchet
 import Synchronization
 
@@ -27,33 +28,22 @@ public final class Broker: Sendable {
 
     /// Opens the broker in `directory`, which is created when it is absent or empty; its parent must exist.
     ///
-    /// `generator` makes the ids of the broker and of its topics: this default is the one place that uses the system's.
-    /// Throws ``BrokerError``: `notABroker` when the directory holds something else, `inUse` when another process or
-    /// another `Broker` has it open.
-    public convenience init(
-        at directory: String,
-        configuration: Configuration = Configuration(),
-        generator: some RandomNumberGenerator & Sendable = SystemRandomNumberGenerator()
-    ) async throws {
-        try await self.init(opening: directory, configuration, generator)
+    /// A crash while it is created leaves nothing that cannot be opened. Throws ``BrokerError``: `notABroker` when the
+    /// directory holds something else, `inUse` when another process or another `Broker` has it open, `storage` when it
+    /// cannot be read or written.
+    public convenience init(at directory: String, configuration: Configuration = Configuration()) async throws {
+        try await self.init(opening: directory, configuration)
     }
 
-    /// A broker of the same code whose files are temporary and not synced; they are removed when it is closed, or with
-    /// its last reference.
-    public static func inMemory(
-        configuration: Configuration = Configuration(),
-        generator: some RandomNumberGenerator & Sendable = SystemRandomNumberGenerator()
-    ) async throws -> Broker {
-        try await Broker(opening: nil, configuration, generator)
+    /// A broker of the same code whose files are temporary and not synced: in `TMPDIR` or `/tmp`, removed when it is
+    /// closed or with its last reference. A process that is killed leaves them behind.
+    public static func inMemory(configuration: Configuration = Configuration()) async throws -> Broker {
+        try await Broker(opening: nil, configuration)
     }
 
-    private init(
-        opening directory: String?,
-        _ configuration: Configuration,
-        _ generator: some RandomNumberGenerator & Sendable
-    ) async throws {
+    private init(opening directory: String?, _ configuration: Configuration) async throws {
         try configuration.check()
-        var generator = generator
+        var generator = configuration.generator
         let storage = try Storage(
             at: directory,
             maximumBytes: configuration.maximumBytes,
@@ -75,6 +65,7 @@ public final class Broker: Sendable {
             await storage.close()
             throw error
         }
+        configuration.logger.info("The broker is open.", metadata: LogKeys.path(storage.path))
     }
 
     /// 16 random bytes.
@@ -103,6 +94,7 @@ public final class Broker: Sendable {
         for shell in shells { shell.close(error) }
         appender.close(error)
         await storage.close()
+        configuration.logger.info("The broker is closed.", metadata: LogKeys.path(storage.path))
     }
 }
 

@@ -52,6 +52,7 @@ extension BrokerError {
             case .quotaExceeded, .mapFull: .full
             case .closed: .closed
             case .alreadyOpen: .inUse
+            case .invalid, .versionMismatch: .notABroker
             default: .storage
             }
         self.init(code, error.description)

@@ -46,6 +46,48 @@ import Testing
         try await broker.close()
     }
 
+    @Test("Killed while many send: whatever was acknowledged is at its offset")
+    func killedUnderLoad() async throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.broker
+        await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String] in
+            let broker = try await Broker(at: path, configuration: .quiet)
+            try await broker.createTopic("t", partitions: 3)
+            let acknowledged = open("\(path)/acknowledged", O_CREAT | O_WRONLY | O_APPEND, 0o600)
+            let count = Notes<Int>()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for producer in 0..<8 {
+                    group.addTask {
+                        for number in 0... {
+                            let receipt = try await broker.send(
+                                .text("\(producer) \(number)", to: "t", key: "\(number)")
+                            )
+                            let line = "\(receipt.partition.partition) \(receipt.offset) \(producer) \(number)\n"
+                            _ = line.withCString { write(acknowledged, $0, strlen($0)) }
+                            count.add(1)
+                            if count.all.count >= 500 { kill(getpid(), SIGKILL) }
+                        }
+                    }
+                }
+                try await group.waitForAll()
+            }
+        }
+        var bytes = [UInt8](repeating: 0, count: 1 << 20)
+        let file = open("\(path)/acknowledged", O_RDONLY)
+        bytes.removeLast(bytes.count - max(0, read(file, &bytes, bytes.count)))
+        close(file)
+        let broker = try await Broker(at: path, configuration: .quiet)
+        let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
+        #expect(lines.count >= 500)
+        for line in lines {
+            let parts = line.split(separator: " ", maxSplits: 2)
+            let partition = TopicPartition("t", try #require(Int(parts[0])))
+            let message = try broker.message(at: try #require(Int64(parts[1])), of: partition, generation: 0)
+            #expect(message?.text == String(parts[2]))
+        }
+        try await broker.close()
+    }
+
     @Test("A directory is one process's at a time, and says whose")
     func otherProcess() async throws {
         let directory = try TemporaryDirectory()
@@ -97,6 +139,17 @@ import Testing
         if what == "kind" { #expect(error?.detail.contains("ratchet ledger") == true) }
         // It can be opened by whom it belongs to.
         try Environment.open(at: directory.broker).close()
+    }
+
+    @Test("A directory of other files is refused")
+    func otherFiles() async throws {
+        let directory = try TemporaryDirectory()
+        #expect(mkdir(directory.broker, 0o700) == 0)
+        close(open("\(directory.broker)/letter", O_CREAT | O_WRONLY, 0o600))
+        let error = await #expect(throws: BrokerError.self) {
+            _ = try await Broker(at: directory.broker, configuration: .quiet)
+        }
+        #expect(error?.code == .notABroker)
     }
 
     @Test("Files are for this user alone")

@@ -6,6 +6,21 @@ import Testing
 @testable import RatchetBroker
 
 @Suite struct SendTests {
+    @Test("As a sink: behind a message that cannot be written none of its key is, and all others are")
+    func orderBehindFault() async throws {
+        let broker = try await Broker.inMemory(configuration: .quiet)
+        try await broker.createTopic("t", maximumMessageSize: 64)
+        let long = String(repeating: "x", count: 64)
+        let batch = try OutgoingBatch([
+            .text("1", to: "t", key: "a"), .text(long, to: "t", key: "a"), .text("2", to: "t", key: "b"),
+            .text("3", to: "t", key: "a"), .text("4", to: "t"),
+        ])
+        let failures: [SinkFailure] = try await broker.send(batch)
+        #expect(failures.map(\.index) == [1, 3])
+        #expect(try await broker.texts(TopicPartition("t", 0)) == ["1", "2", "4"])
+        try await broker.close()
+    }
+
     @Test("Offsets are dense in each partition and keep each producer's order")
     func concurrentProducers() async throws {
         let broker = try await Broker.inMemory(configuration: .quiet)

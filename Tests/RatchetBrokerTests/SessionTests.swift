@@ -19,12 +19,14 @@ import Testing
 
     @Test("A source names its broker, group and kind")
     func names() async throws {
-        let broker = try await Broker.inMemory(configuration: .quiet, generator: SeededGenerator(1))
+        var configuration = Broker.Configuration.quiet
+        configuration.generator = SeededGenerator(1)
+        let broker = try await Broker.inMemory(configuration: configuration)
         let source: any Source = broker.subscribe(to: ["a", "b"], as: "g")
         #expect(source.cluster == broker.id && broker.id.count == 32)
         #expect(source.group == "g")
         #expect(source.system == "ratchet")
-        let same = try await Broker.inMemory(configuration: .quiet, generator: SeededGenerator(1))
+        let same = try await Broker.inMemory(configuration: configuration)
         #expect(same.id == broker.id)
         try await same.close()
         try await broker.close()

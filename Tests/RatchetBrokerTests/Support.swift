@@ -20,6 +20,8 @@ final class TemporaryDirectory: Sendable {
 
     /// A path in it that does not exist yet.
     var broker: String { "\(path)/broker" }
+    /// Another one.
+    var other: String { "\(path)/other" }
 
     deinit {
         for name in ["broker", "copy", "other"] { Platform.removeDirectory("\(path)/\(name)") }

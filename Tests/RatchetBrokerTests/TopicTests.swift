@@ -86,6 +86,30 @@ import Testing
         try await broker.close()
     }
 
+    @Test("However fast a topic is made anew, members lose the old one and get the new one")
+    func madeAnew() async throws {
+        let broker = try await Broker.inMemory(configuration: .quiet)
+        try await broker.createTopic("t")
+        let session = try await broker.subscribe(to: "t", as: "g").open()
+        var last = try await session.nextAssigned()[0]
+        for _ in 0..<30 {
+            async let deleted: Void = broker.deleteTopic("t")
+            // The same settings: nothing is done while the old topic is there.
+            while (try? broker.describe("t").id) ?? last.topicID == last.topicID {
+                try await broker.createTopic("t")
+            }
+            try await deleted
+            #expect(try await session.nextLost() == [partition])
+            let next = try await session.nextAssigned()[0]
+            #expect(next.topicID != last.topicID && next.generation > last.generation)
+            last = next
+        }
+        try await broker.send(.text("a", to: "t"))
+        try await session.start([last])
+        #expect(try await session.nextMessages().texts == ["a"])
+        try await broker.close()
+    }
+
     @Test("What a crash left of a deleted topic is removed at the next opening")
     func garbage() async throws {
         let directory = try TemporaryDirectory()

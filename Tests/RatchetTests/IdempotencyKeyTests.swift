@@ -66,6 +66,7 @@ struct IdempotencyKeyTests {
     @Test("A key that is not text is printed in hexadecimal digits")
     func description() throws {
         #expect(try IdempotencyKey([0xff, 0x00]).description == "bytes:ff00")
+        #expect(try Self.key("bytes:ff00").description == "bytes:62797465733a66663030")
         #expect(try Self.key("Bestellung-ß").description == "Bestellung-ß")
         let payload = [UInt8]("abc".utf8).withUnsafeBytes { IdempotencyKey(payload: $0) }
         #expect(payload.description.hasPrefix("payload-sha256:ba7816bf"))

@@ -36,13 +36,16 @@ public struct IdempotencyKey: Hashable, Sendable, CustomStringConvertible {
         stored = [Kind.payload.rawValue] + StrongHash.sha256(payload)
     }
 
+    private static let bytesPrefix = "bytes:"
+
     /// The key as text where it is text, else its kind and hexadecimal digits.
     public var description: String {
         let body = stored.dropFirst()
         switch Kind(rawValue: stored[0]) {
         case .text:
-            if let text = String(validating: body, as: UTF8.self) { return text }
-            return "bytes:" + body.hexadecimal
+            // Text that looks like the form of bytes takes it too: no two keys of a ledger have one description, which ids are made of.
+            if !body.starts(with: Self.bytesPrefix.utf8), let text = String(validating: body, as: UTF8.self) { return text }
+            return Self.bytesPrefix + body.hexadecimal
         case .uuid:
             let digits = Array(body.hexadecimal)
             return [0..<8, 8..<12, 12..<16, 16..<20, 20..<32].map { String(digits[$0]) }.joined(separator: "-")

@@ -72,8 +72,14 @@ package final class Journal: Sendable {
             let end = min(done + 64, fingerprints.count)
             state.withLock { state in
                 for (entry, fingerprint) in fingerprints[done..<end] {
-                    _ = state.index.contains(fingerprint) { sequence in
-                        candidates.append(Candidate(entry: entry, sequence: sequence))
+                    // A key that comes a thousand times in one commit is looked for in it once each time, not half a million times.
+                    var isRepeated = false
+                    _ = state.index.contains(fingerprint) { found in
+                        if found == UInt32(truncatingIfNeeded: sequence) {
+                            if isRepeated { return false }
+                            isRepeated = true
+                        }
+                        candidates.append(Candidate(entry: entry, sequence: found))
                         return false
                     }
                     state.index.insert(fingerprint, sequence: sequence)

@@ -62,7 +62,7 @@ private final class RememberPiece: WritePiece, @unchecked Sendable {
             if store.builder.pointee.count > 0 {
                 try store.journal.append(store.builder.pointee, sequence: sequence, time: store.now, in: transaction)
             }
-            _ = try store.expire(entries: 2, in: transaction)
+            _ = try store.expire(entries: 2, keys: 2 * store.builder.pointee.count, in: transaction)
             try store.writeTotalsAndClock(in: transaction)
         }
     }
@@ -107,7 +107,12 @@ private final class RememberPiece: WritePiece, @unchecked Sendable {
     }
 
     func completed(_ result: Result<Void, any Error>) {
-        if case .failure(let error) = result { store.fail(error) }
+        // A piece that the writer did not take on has changed nothing.
+        if case .failure(let error) = result, (error as? LMDBError)?.isRefusal != true { store.fail(error) }
         continuation.resume(with: result.map { isNew })
     }
+}
+
+extension LMDBError {
+    fileprivate var isRefusal: Bool { code == .queueFull || code == .closed }
 }

@@ -148,7 +148,9 @@ extension Ledger {
                 position.isKnown = true
                 // Written now: an empty run of the pipeline must leave the ledger at the position that it commits.
                 try store.write(position, in: transaction)
-                return PartitionLease(partition: partition, generation: generation, slot: slot, position: position)
+                return PartitionLease(
+                    partition: partition, generation: generation, slot: slot, startOffset: position.tracker.watermark,
+                    position: position)
             }
         }
     }

@@ -120,16 +120,23 @@ extension LedgerStore {
         totals.published += batch.count
     }
 
-    /// Lets go of what is outside of the window: at most `entries` journal entries, so that no transaction grows long. Returns how many
-    /// keys went before their time.
-    func expire(entries: Int, in transaction: borrowing WriteTransaction) throws -> Int {
+    /// Lets go of what is outside of the window: journal entries until `entries` of them and `keys` keys have gone, so that no transaction
+    /// grows long, and entries of few keys cannot hold up what commits of many bring. Returns how many keys went before their time.
+    func expire(entries: Int, keys: Int = 0, in transaction: borrowing WriteTransaction) throws -> Int {
         let now = now
         let time = window.time.milliseconds
-        var evicted = 0
-        for _ in 0..<entries {
-            if try journal.forgetOldest(in: transaction, if: { now - $0 > time }) != nil { continue }
+        var (gone, evicted, forgotten) = (0, 0, 0)
+        // An entry may hold no key any more, once a partition was reprocessed.
+        while gone < entries || (forgotten < keys && gone < keys) {
+            gone += 1
+            if let count = try journal.forgetOldest(in: transaction, if: { now - $0 > time }) {
+                forgotten += count
+                continue
+            }
             guard window.overflow == .warn, journal.count > window.count else { break }
-            evicted += try journal.forgetOldest(in: transaction, if: { _ in true }) ?? 0
+            let count = try journal.forgetOldest(in: transaction, if: { _ in true }) ?? 0
+            forgotten += count
+            evicted += count
         }
         totals.evicted += evicted
         return evicted

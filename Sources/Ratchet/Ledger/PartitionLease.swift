@@ -8,6 +8,8 @@ package final class PartitionLease: @unchecked Sendable {
     package let generation: Int64
     /// The pipeline's number for the partition.
     package let slot: Int
+    /// Where the partition stood when the lease was taken: the member before may have settled more since it was looked up.
+    package let startOffset: Int64
     /// Where the partition stands, shared by all leases of it.
     let position: PartitionPosition
     private let fenced = Atomic<Bool>(false)
@@ -16,10 +18,11 @@ package final class PartitionLease: @unchecked Sendable {
     var blockedLanes: Set<UInt64> = []
     var journalNumber = -1
 
-    init(partition: TopicPartition, generation: Int64, slot: Int, position: PartitionPosition) {
+    init(partition: TopicPartition, generation: Int64, slot: Int, startOffset: Int64 = 0, position: PartitionPosition) {
         self.partition = partition
         self.generation = generation
         self.slot = slot
+        self.startOffset = startOffset
         self.position = position
     }
 

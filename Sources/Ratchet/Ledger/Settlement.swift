@@ -118,6 +118,10 @@ struct Settlement<Handler: SettlementHandler>: ~Copyable {
         if entry.batch.isKeyed, let first = try earlier(entry, number: number, in: transaction) {
             return try settleDuplicate(entry, of: first, number: number, in: transaction)
         }
+        if case .duplicate? = entry.result {
+            lease.blockedLanes.insert(handler.lane(of: entry))
+            return .failed(ForgottenKeyError())
+        }
         switch entry.verdict {
         case .deadLetter(let reason, let error): return try giveUp(entry, reason, error, in: transaction)
         case .discard: return discard(entry)
@@ -289,7 +293,7 @@ extension Settlement {
         report.published = scope.outgoing.count
         try store.append(scope.outgoing, in: transaction)
         // Two out for one in: expiry catches up, and no transaction grows long.
-        report.evicted = try store.expire(entries: 2, in: transaction)
+        report.evicted = try store.expire(entries: 2, keys: 2 * builder.pointee.count, in: transaction)
         report.isWindowFull = store.window.overflow == .pause && store.journal.count >= store.window.count
         try store.writeTotalsAndClock(in: transaction)
     }

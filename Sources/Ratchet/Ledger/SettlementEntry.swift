@@ -49,6 +49,13 @@ package struct SettlementEntry: Sendable {
 package indirect enum HandlerResult: Sendable {
     case givenUp(SettlementEntry.Verdict)
     case effects(MessageEffects)
+    /// Its key was done when it was looked up, so its handler did not run.
+    case duplicate
+}
+
+/// A message was taken for a duplicate, and the first one's key has left the window since: its handler has to run after all.
+struct ForgottenKeyError: Error, CustomStringConvertible {
+    var description: String { "the key that was done before has left the deduplication window meanwhile" }
 }
 
 /// What became of a message in the ledger.

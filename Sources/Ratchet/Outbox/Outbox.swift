@@ -5,7 +5,8 @@ import Synchronization
 package final class Outbox: Sendable {
     private struct State {
         var isRelayed = false
-        var empty: [Latch] = []
+        /// Opened when entries are deleted.
+        var deletions: [Latch] = []
         var successors: [(id: Int, continuation: CheckedContinuation<Bool, Never>)] = []
         var nextID = 0
     }
@@ -21,9 +22,6 @@ package final class Outbox: Sendable {
         self.table = table
         self.writer = writer
     }
-
-    /// How many entries wait.
-    package var count: Int { get throws { try environment.read { try $0.count(table) } } }
 
     /// Reads entries from number `first` on into `batch`, until it holds `messages` or more, and tells each one's number and how many messages it
     /// brought.
@@ -50,6 +48,7 @@ package final class Outbox: Sendable {
         try await writer.write(reclaims: true) { transaction in
             for entry in entries { try transaction.delete(entry, in: table) }
         }
+        for latch in state.withLock({ $0.deletions }) { latch.open() }
     }
 
     // MARK: News
@@ -57,23 +56,23 @@ package final class Outbox: Sendable {
     /// Messages were committed: the relay has something to do.
     package func notify() { news.tell() }
 
-    /// Returns once the outbox is empty, or the task is cancelled. What is committed meanwhile has to be sent as well.
+    /// Returns once everything that the outbox holds now is sent, or the task is cancelled. What is committed meanwhile is not waited for: other
+    /// pipelines of the ledger may go on for ever.
     package func drained() async throws {
+        guard let last = try entry({ try $0.last()?.integerKey }) else { return }
         while !Task.isCancelled {
-            // Before the count, so that no announcement is missed.
-            let empty = Latch()
-            state.withLock { $0.empty.append(empty) }
-            if try count == 0 { return announceEmpty() }
-            await empty.wait()
+            let deletion = Latch()
+            state.withLock { $0.deletions.append(deletion) }
+            // Looked at once the latch is there: an entry may go at any moment.
+            let isDrained = try entry({ try $0.first()?.integerKey }).map { $0 > last } ?? true
+            if !isDrained { await deletion.wait() }
+            state.withLock { state in state.deletions.removeAll { $0 === deletion } }
+            if isDrained { return }
         }
     }
 
-    func announceEmpty() {
-        let waiting = state.withLock { state in
-            defer { state.empty = [] }
-            return state.empty
-        }
-        for latch in waiting { latch.open() }
+    private func entry(_ body: (borrowing Cursor) throws -> UInt64?) throws -> UInt64? {
+        try environment.read { try $0.withCursor(in: table, body) }
     }
 
     // MARK: One relay at a time

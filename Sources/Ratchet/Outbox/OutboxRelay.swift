@@ -50,7 +50,6 @@ package struct OutboxRelay: Sendable {
             }
             let (chosen, due) = window.sendable(at: time.monotonic(), limit: settings.batch)
             if chosen.isEmpty {
-                if window.items.isEmpty, try outbox.count == 0 { outbox.announceEmpty() }
                 await wait(until: due)
             } else {
                 try await send(chosen, &window)

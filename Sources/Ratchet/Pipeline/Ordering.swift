@@ -7,16 +7,16 @@ public enum Ordering: Hashable, Sendable {
     /// No order at all.
     case none
 
-    /// The lane of a message: messages of one lane run one after the other. Two lanes may share a number by accident, which only
-    /// puts their messages in one row.
+    /// The lane of a message: messages of one lane run one after the other. Two lanes of a partition may share a number by accident, or by
+    /// somebody's design, which only puts their messages in one row; those of two partitions never do, since one may go while the other stays.
     package func lane(of index: Int, in batch: MessageBatch, slot: Int) -> UInt64 {
-        let seed = UInt64(truncatingIfNeeded: slot) &* 0x9E37_79B9_7F4A_7C15
+        let partition = UInt64(truncatingIfNeeded: slot) &<< 40
         switch self {
-        case .partition: return seed
+        case .partition: return partition
         case .key:
-            if let key = batch.parts(at: index).key { return Checksum.xxh64(key, seed: seed) }
-            return Self.ownLane(batch.offset(at: index), seed)
-        case .none: return Self.ownLane(batch.offset(at: index), seed)
+            if let key = batch.parts(at: index).key { return partition | Checksum.xxh64(key) &>> 24 }
+            return partition | Self.ownLane(batch.offset(at: index))
+        case .none: return partition | Self.ownLane(batch.offset(at: index))
         }
     }
 
@@ -24,7 +24,7 @@ public enum Ordering: Hashable, Sendable {
         entry.lane ?? lane(of: Int(entry.index), in: entry.batch.messages, slot: entry.batch.lease.slot)
     }
 
-    private static func ownLane(_ offset: Int64, _ seed: UInt64) -> UInt64 {
-        withUnsafeBytes(of: offset) { Checksum.xxh64($0, seed: ~seed) }
+    private static func ownLane(_ offset: Int64) -> UInt64 {
+        withUnsafeBytes(of: offset) { Checksum.xxh64($0, seed: 1) } &>> 24
     }
 }

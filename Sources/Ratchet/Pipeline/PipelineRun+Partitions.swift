@@ -24,22 +24,53 @@ extension PipelineRun {
         case .refuse(let code, let detail): throw ResumeError(code, partition: partition, detail: detail)
         case .verify(let at): preconditionFailure("\(partition): the record at \(at) was read and is to be read again")
         }
+        do {
+            try await begin(assignment, under: key, at: offset, restart: restart, session)
+        } catch let error as SourceError where error.code == .fenced || error.code == .notAssigned {
+            // Taken away before it had begun, as from a member that was silent for too long: the others go on.
+            lose([partition])
+        }
+    }
+
+    private func begin(
+        _ assignment: Assignment, under key: [UInt8], at offset: Int64, restart: Bool, _ session: any SourceSession
+    ) async throws {
+        let partition = assignment.partition
         let slot = state.withLock { $0.scheduler.reserveSlot() }
-        let lease = try await ledger.lease(
-            key, of: partition, generation: assignment.generation, slot: slot, startingAt: offset, restart: restart)
+        let lease: PartitionLease
+        do {
+            lease = try await ledger.lease(
+                key, of: partition, generation: assignment.generation, slot: slot, startingAt: offset, restart: restart)
+        } catch let error as LedgerError where error.code == .fenced {
+            // A newer generation has it. The source says so too, unless its generations have begun anew.
+            try await session.start(partition, at: offset, generation: assignment.generation)
+            throw error
+        }
+        try await adopt(assignment, at: lease.startOffset, session)
         change { $0.add(lease) }
         state.withLock { state in
             state.drains[slot] = Latch()
-            if assignment.committed?.offset != offset { state.uncommitted[slot] = offset }
+            if assignment.committed?.offset != lease.startOffset { state.uncommitted[slot] = lease.startOffset }
         }
-        progress.reached([(partition, offset)])
+        progress.reached([(partition, lease.startOffset)])
         logger.info(
             "partition assigned",
             metadata: [
                 LogKeys.topic: "\(partition.topic)", LogKeys.partition: "\(partition.partition)",
-                LogKeys.generation: "\(assignment.generation)", LogKeys.position: "\(offset)",
+                LogKeys.generation: "\(assignment.generation)", LogKeys.position: "\(lease.startOffset)",
             ])
-        try await session.start(partition, at: offset, generation: assignment.generation)
+        try await session.start(partition, at: lease.startOffset, generation: assignment.generation)
+    }
+
+    /// Puts our name to a position that somebody else has committed, before anything is processed from there: after a crash
+    /// it would be taken for an operator's reset once more, and what has been processed since would be processed again.
+    private func adopt(_ assignment: Assignment, at offset: Int64, _ session: any SourceSession) async throws {
+        guard let committed = assignment.committed, CommitMetadata(committed.metadata)?.ledger != ledger.id else { return }
+        let metadata = CommitMetadata(ledger: ledger.id, epoch: ledger.epoch).description
+        try await session.commit([
+            OffsetCommit(
+                partition: assignment.partition, offset: offset, generation: assignment.generation, metadata: metadata)
+        ])
     }
 
     private func decide(
@@ -50,10 +81,16 @@ extension PipelineRun {
     }
 
     /// Drain, commit, fence, then let go.
-    func giveBack(_ partitions: [TopicPartition], within limit: Duration, _ session: any SourceSession) async {
-        let leases = leases(of: partitions)
-        await drain(leases, within: min(limit, configuration.drainTimeout), session)
-        await session.release(partitions)
+    func giveBack(
+        _ partitions: [TopicPartition], _ leases: [PartitionLease], within limit: Duration, _ session: any SourceSession
+    ) async {
+        let isDrained = await settle(leases, within: min(limit, configuration.drainTimeout))
+        // The run ends: it drains all that it has, these too, and is given the time for it.
+        if Task.isCancelled { return }
+        await letGo(leases, isDrained: isDrained, session)
+        // What has been lost and assigned anew meanwhile is not what was asked for.
+        let assigned = self.leases(of: partitions).map(\.partition)
+        await session.release(partitions.filter { !assigned.contains($0) })
         logger.info("partitions given back", metadata: [LogKeys.count: "\(partitions.count)"])
     }
 
@@ -76,17 +113,22 @@ extension PipelineRun {
             metadata: [LogKeys.count: "\(partitions.count)"])
     }
 
-    private func leases(of partitions: [TopicPartition]) -> [PartitionLease] {
+    func leases(of partitions: [TopicPartition]) -> [PartitionLease] {
         state.withLock { state in partitions.compactMap { state.scheduler.lease(of: $0) } }
     }
 
     /// Waits until everything of these partitions that runs is settled, to a deadline; fences them and commits what is durable.
     func drain(_ leases: [PartitionLease], within limit: Duration, _ session: any SourceSession) async {
+        let isDrained = await settle(leases, within: limit)
+        await letGo(leases, isDrained: isDrained, session)
+    }
+
+    private func settle(_ leases: [PartitionLease], within limit: Duration) async -> Bool {
         change { scheduler in
             for lease in leases { scheduler.drain(slot: lease.slot) }
         }
         let latches = state.withLock { state in leases.compactMap { state.drains[$0.slot] } }
-        let isDrained = await withTaskGroup(of: Bool.self) { group in
+        return await withTaskGroup(of: Bool.self) { group in
             group.addTask {
                 for latch in latches { await latch.wait() }
                 return !Task.isCancelled
@@ -99,6 +141,9 @@ extension PipelineRun {
             group.cancelAll()
             return first
         }
+    }
+
+    private func letGo(_ leases: [PartitionLease], isDrained: Bool, _ session: any SourceSession) async {
         for lease in leases { lease.fence() }
         if !isDrained {
             logger.warning(

@@ -21,11 +21,12 @@ extension PipelineRun {
             let hasPiece = !state.isSubmitting && state.scheduler.hasPiece
             return (result, actions, claims, woken, hasPiece, (state.scheduler.nextDue ?? .max) < due)
         }
+        // Whoever arms a lane, a worker or the writer, the timer hears of it.
+        if isEarlier { rearmed.tell() }
         for (continuation, entry) in woken { continuation.resume(returning: entry) }
         ledger.claims.release(claims)
         perform(actions)
         if hasPiece { submit() }
-        if isEarlier { rearmed.tell() }
         return result
     }
 
@@ -41,8 +42,12 @@ extension PipelineRun {
         let session = session
         for action in actions {
             switch action {
-            case .pause(let partition): session?.setPaused(true, partition)
-            case .resume(let partition): session?.setPaused(false, partition)
+            case .pause(let partition), .resume(let partition):
+                // Two threads may come here in the other order than they decided: whoever is last says how it is now.
+                pausing.withLock { _ in
+                    guard let isPaused = state.withLock({ $0.scheduler.isPaused(partition) }) else { return }
+                    session?.setPaused(isPaused, partition)
+                }
             case .drained(let slot): state.withLock { $0.drains[slot] }?.open()
             }
         }

@@ -18,7 +18,10 @@ extension PipelineRun {
     ) async -> SettlementEntry? {
         var entry = entry
         do {
-            if entry.batch.isKeyed, try ledger.isKnownDuplicate(entry) { return await next { $0.finished(entry) } }
+            if entry.batch.isKeyed, try ledger.isKnownDuplicate(entry) {
+                entry.result = .duplicate
+                return await next { $0.finished(entry) }
+            }
         } catch {
             fail(PipelineError(.ledger, "pipeline '\(name)' cannot read its ledger: \(error)", underlying: error))
             return await next { $0.stopped(entry) }

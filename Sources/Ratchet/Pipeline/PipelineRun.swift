@@ -32,6 +32,8 @@ final class PipelineRun<Payload: Sendable>: Sendable {
     let state: Mutex<State>
     /// Where partitions are paused and resumed, whoever's turn it is.
     private let openSession = Mutex<(any SourceSession)?>(nil)
+    /// One thread at a time pauses and resumes partitions.
+    let pausing = Mutex<Void>(())
     /// One commit at a time: a position that is given back is committed before.
     let committing = Turn()
     /// The run is to end: shutdown, or a failure.
@@ -144,7 +146,9 @@ final class PipelineRun<Payload: Sendable>: Sendable {
                     for assignment in assignments { try await begin(assignment, session) }
                 case .messages(let batch): take(batch)
                 case .revoking(let partitions, let limit):
-                    group.addTask { await self.giveBack(partitions, within: limit, session) }
+                    // Looked up here: by the time the task runs they may have been lost and assigned anew.
+                    let leases = leases(of: partitions)
+                    group.addTask { await self.giveBack(partitions, leases, within: limit, session) }
                 case .lost(let partitions): lose(partitions)
                 case .closed: return
                 }
@@ -168,9 +172,10 @@ final class PipelineRun<Payload: Sendable>: Sendable {
             for lease in leases { lease.fence() }
         } else {
             await drain(leases, within: configuration.drainTimeout, session)
-            await flushOutbox()
         }
+        // Before the outbox, which may take its time: the partitions are free already.
         await session.close()
+        if !Task.isCancelled { await flushOutbox() }
         let idle = state.withLock { state in
             state.isEnding = true
             defer { state.idle = [] }

@@ -133,6 +133,11 @@ package struct Scheduler {
         return nil
     }
 
+    /// Whether nothing more of a partition is to be delivered for now; nil if it is not assigned.
+    package func isPaused(_ partition: TopicPartition) -> Bool? {
+        lease(of: partition).flatMap { partitions[$0.slot]?.isPaused }
+    }
+
     /// The leases of all partitions, in the order of assignment.
     package var leases: [PartitionLease] { slots.compactMap { partitions[$0]?.lease } }
 

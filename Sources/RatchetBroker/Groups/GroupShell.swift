@@ -234,7 +234,12 @@ extension GroupShell {
 
     /// Writes the generation down and reads the partitions' committed offsets, behind all commits accepted so far.
     private func persist(_ generation: Int64, _ partitions: [TopicPartition], _ members: [GroupMember]) {
-        let targets = partitions.compactMap { partition in catalog[partition.topic].map { ($0, partition.partition) } }
+        // A topic that was deleted and made anew this moment may have fewer partitions.
+        let targets = partitions.compactMap { partition in
+            catalog[partition.topic].flatMap {
+                $0.logs.indices.contains(partition.partition) ? ($0, partition.partition) : nil
+            }
+        }
         let (name, tables, logger) = (name, storage.tables, logger)
         let job = WriteJob(byteCount: 0, reclaims: true) { transaction in
             try OffsetTable.write(generation: generation, of: name, in: transaction, tables)

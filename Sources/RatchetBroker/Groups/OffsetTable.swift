@@ -57,7 +57,7 @@ enum OffsetTable {
             var row = try topic.row.id.withUnsafeBytes { try cursor.seek(atLeast: $0) }
             while let key = row?.key, key.starts(with: topic.row.id) {
                 try cursor.delete()
-                row = try cursor.current()
+                row = try cursor.next()
             }
         }
     }

@@ -75,7 +75,7 @@ extension PartitionLog {
                 try cursor.delete()
                 removed += 1
                 row.bytes -= size
-                next = try cursor.current()
+                next = try cursor.next()
                 guard let following = next.flatMap({ LogKey($0.key) }), following.uid == uid else {
                     throw BrokerError(.corrupted, "the newest chunk of \(partition) is not where its row says")
                 }

@@ -28,7 +28,8 @@ final class RoutedBatch: @unchecked Sendable {
     let segments: [Segment]
     /// For each message of the batch, nil where it is at fault.
     let places: [Place?]
-    /// The messages that are too large, or whose topic or partition does not exist; no segment holds them.
+    /// The messages that are too large, or whose topic or partition does not exist, and those of their keys behind them;
+    /// no segment holds them.
     let faults: [Fault]
     let byteCount: Int
     // Allocated once, written before the initialiser returns and never again: that makes the class safe to share.
@@ -54,6 +55,20 @@ final class RoutedBatch: @unchecked Sendable {
     }
 }
 
+/// A topic of the batch and a key, of which a message was not written.
+private struct FailedKey: Hashable {
+    let topic: Int32
+    let key: [UInt8]
+
+    /// Nil for a record without a key.
+    init?(_ topic: Int32, _ record: UnsafeRawBufferPointer) {
+        let length = Int(Int32(littleEndian: record.loadUnaligned(fromByteOffset: 4, as: Int32.self)))
+        guard length >= 0 else { return nil }
+        self.topic = topic
+        key = Array(record[RecordLayout.fixedSize..<RecordLayout.fixedSize + length])
+    }
+}
+
 /// A routed batch in the making.
 private struct Routing {
     var segments: [RoutedBatch.Segment] = []
@@ -62,11 +77,16 @@ private struct Routing {
 
     init(_ batch: OutgoingBatch, _ catalog: Catalog) {
         var routes = batch.topics.map { Route(name: $0, topic: catalog[$0]) }
+        var failed: [FailedKey: MessageError.Code] = [:]
         places.reserveCapacity(batch.count)
         batch.bytes.withUnsafeBytes { bytes in
             for entry in batch.entries {
                 let record = UnsafeRawBufferPointer(rebasing: bytes[entry.start..<entry.end])
                 do throws(MessageError) {
+                    // Behind a message of its key that cannot be written it would come out of order.
+                    if !failed.isEmpty, let code = FailedKey(entry.topic, record).flatMap({ failed[$0] }) {
+                        throw MessageError(code, "it is behind a message of its key that was not written")
+                    }
                     let segment = try routes[Int(entry.topic)].segment(of: record, entry.partition, &segments)
                     places.append(.init(segment: Int32(segment), index: Int32(segments[segment].count)))
                     segments[segment].count += 1
@@ -75,6 +95,7 @@ private struct Routing {
                     let detail = "message \(places.count) of \(batch.count): \(error.detail)"
                     faults.append(.init(index: places.count, error: MessageError(error.code, detail)))
                     places.append(nil)
+                    if let key = FailedKey(entry.topic, record) { failed[key] = error.code }
                 }
             }
         }

@@ -88,7 +88,7 @@ enum Garbage {
             for _ in 0..<maximumChunks {
                 guard let key = chunk.flatMap({ LogKey($0.key) }), key.uid == uid else { return true }
                 try cursor.delete()
-                chunk = try cursor.current()
+                chunk = try cursor.next()
             }
             return false
         }

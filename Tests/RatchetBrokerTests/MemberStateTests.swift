@@ -1,0 +1,72 @@
+import Ratchet
+import Testing
+
+@testable import RatchetBroker
+
+@Suite struct MemberStateTests {
+    private let partition = TopicPartition("t", 0)
+
+    private func state(end: Int64) -> MemberState {
+        var row = PartitionRow()
+        row.end = end
+        let log = PartitionLog(uid: 0, partition: partition, settings: TopicSettings(), row: row)
+        var state = MemberState(seen: .zero)
+        state.fetches.append(.init(log: log, generation: 1))
+        return state
+    }
+
+    private func read(_ state: inout MemberState) throws -> MemberState.Fetch {
+        guard case .read(let fetch) = state.step() else { throw Unexpected(.closed) }
+        return fetch
+    }
+
+    @Test("What was read while the partition was paused, revoked, moved or taken away is not delivered")
+    func lateReads() throws {
+        let changes: [(inout MemberState) -> Void] = [
+            { _ = $0.setPaused(true, TopicPartition("t", 0)) },
+            { $0.revoke([TopicPartition("t", 0)]) },
+            { _ = $0.start(TopicPartition("t", 0), at: 2) },
+            { $0.fetches.removeAll() },
+            { state in
+                let log = state.fetches[0].log
+                state.fetches = [.init(log: log, generation: 2, position: 0)]
+            },
+        ]
+        for change in changes {
+            var state = state(end: 5)
+            _ = state.start(partition, at: 0)
+            let fetch = try read(&state)
+            change(&state)
+            let position = state.fetches.first?.position
+            let isDelivered = state.advance(fetch, to: 5, nil)
+            #expect(!isDelivered)
+            #expect(state.fetches.first?.position == position)
+        }
+        var state = state(end: 5)
+        _ = state.start(partition, at: 0)
+        let fetch = try read(&state)
+        let isDelivered = state.advance(fetch, to: 5, nil)
+        #expect(isDelivered)
+        guard case .wait = state.step() else {
+            Issue.record("a partition at its end is read")
+            return
+        }
+    }
+
+    @Test("Events come before messages, an end before everything, an eviction after what came before it")
+    func order() throws {
+        var state = state(end: 5)
+        _ = state.start(partition, at: 0)
+        _ = state.post(.lost([partition]))
+        state.evict()
+        guard case .event(.lost) = state.step() else { throw Unexpected(.closed) }
+        guard case .rejoin = state.step() else { throw Unexpected(.closed) }
+        _ = try read(&state)
+        _ = state.post(.lost([partition]))
+        _ = state.end(nil)
+        _ = state.post(.lost([partition]))
+        for _ in 0..<2 {
+            guard case .event(.closed) = state.step() else { throw Unexpected(.closed) }
+        }
+    }
+}
