@@ -1,4 +1,5 @@
 public import Logging
+public import Ratchet
 
 extension Broker {
     /// How a broker is opened. Everything has a default.
@@ -28,9 +29,9 @@ extension Broker {
         /// Timeouts and ticks go by this clock. Default: `ContinuousClock`.
         public var clock: any Clock<Duration> = ContinuousClock()
         /// Timestamps and retention by time go by this one. Default: the system's.
-        public var wallClock = WallClock.system
-        /// Makes the ids of the broker and of its topics. Default: the system's; this is the one place that uses it.
-        public var generator: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator()
+        public var time = TimeSource.system
+        /// Makes the ids of the broker and of its topics, 64 random bits at a time. Default: the system's.
+        public var random: @Sendable () -> UInt64 = RandomSource.system
         /// Where the broker logs. Default: label `ratchet.broker`.
         public var logger = Logger(label: "ratchet.broker")
 
@@ -52,18 +53,5 @@ extension Broker {
                 throw BrokerError(.invalidArgument, "\(name) of \(value): more than zero")
             }
         }
-    }
-
-    /// Where the time of day comes from.
-    public struct WallClock: Sendable {
-        private let milliseconds: @Sendable () -> Int64
-
-        /// A clock that reads `milliseconds` since 1970.
-        public init(milliseconds: @escaping @Sendable () -> Int64) { self.milliseconds = milliseconds }
-
-        /// The system's time of day.
-        public static let system = WallClock { Platform.wallClockMilliseconds }
-
-        var now: Int64 { milliseconds() }
     }
 }

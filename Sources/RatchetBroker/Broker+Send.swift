@@ -57,7 +57,7 @@ extension Broker: Sink {
         skippingFaults: Bool = false
     ) async throws -> (RoutedBatch, [Int64]) {
         try await appender.append(byteCount: batch.byteCount) {
-            let routed = RoutedBatch(batch, catalog: catalog, now: configuration.wallClock.now)
+            let routed = RoutedBatch(batch, catalog: catalog, now: configuration.time.wall())
             if !skippingFaults, let fault = routed.faults.first { throw fault.error }
             return routed
         }

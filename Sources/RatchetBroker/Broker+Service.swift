@@ -23,7 +23,7 @@ extension Broker: Service {
     /// Removes the chunks that are older than their topics' retention, or beyond its size, in transactions of bounded
     /// size.
     func clean() async throws {
-        let (tables, now) = (storage.tables, configuration.wallClock.now)
+        let (tables, now) = (storage.tables, configuration.time.wall())
         for topic in catalog.all {
             for log in topic.logs {
                 while try storage.read({ try log.isTrimDue(now: now, in: $0, tables) }) {

@@ -43,7 +43,7 @@ extension Broker {
         )
         try Name.check(name, "topic")
         try settings.check(for: name)
-        let id = generator.withLock { Self.makeID(&$0) }
+        let id = Self.makeID(configuration.random)
         let (tables, limit) = (storage.tables, configuration.maximumPartitions)
         let created = try await storage.write(byteCount: 256 + partitions * 64) { transaction in
             try Topic.create(name, id: id, settings, limit: limit, in: transaction, tables)

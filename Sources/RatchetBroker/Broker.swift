@@ -16,7 +16,6 @@ public final class Broker: Sendable {
     let appender: Appender
     let configuration: Configuration
     let clock: BrokerClock
-    let generator: Mutex<any RandomNumberGenerator & Sendable>
     private let groups = Mutex(Groups())
 
     private struct Groups {
@@ -43,19 +42,17 @@ public final class Broker: Sendable {
 
     private init(opening directory: String?, _ configuration: Configuration) async throws {
         try configuration.check()
-        var generator = configuration.generator
         let storage = try Storage(
             at: directory,
             maximumBytes: configuration.maximumBytes,
-            id: Self.makeID(&generator)
+            id: Self.makeID(configuration.random)
         )
         self.storage = storage
         self.configuration = configuration
-        self.generator = Mutex(generator)
         clock = BrokerClock(configuration.clock)
         appender = Appender(
             storage: storage,
-            wallClock: configuration.wallClock,
+            time: configuration.time,
             maximumPendingBytes: configuration.maximumPendingBytes
         )
         do {
@@ -69,8 +66,8 @@ public final class Broker: Sendable {
     }
 
     /// 16 random bytes.
-    static func makeID(_ generator: inout some RandomNumberGenerator) -> [UInt8] {
-        (0..<16).map { _ in UInt8.random(in: .min ... .max, using: &generator) }
+    static func makeID(_ random: () -> UInt64) -> [UInt8] {
+        (0..<2).reduce(into: []) { bytes, _ in bytes.appendLittleEndian(random()) }
     }
 
     /// A consumer group's subscription to a topic. Nothing happens before it is opened.

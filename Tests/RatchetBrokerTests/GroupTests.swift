@@ -165,7 +165,7 @@ import Testing
         let (clock, wallClock) = (ManualClock(), ManualWallClock())
         var configuration = Broker.Configuration.quiet
         configuration.clock = clock
-        configuration.wallClock = wallClock.clock
+        configuration.time.wall = wallClock.read
         configuration.tickInterval = .seconds(1)
         let broker = try await Broker.inMemory(configuration: configuration)
         try await broker.createTopic("t", retention: Retention(time: .seconds(5)))

@@ -100,7 +100,7 @@ import Testing
         let (opened, open) = AsyncStream.makeStream(of: Void.self)
         var configuration = Broker.Configuration.quiet
         // Read once by each send that is about to be enqueued.
-        configuration.wallClock = .init {
+        configuration.time.wall = {
             let isLast = arrived.withLock { count in
                 count += 1
                 return count == sends
@@ -206,7 +206,7 @@ import Testing
     func timestamps() async throws {
         let wallClock = ManualWallClock()
         var configuration = Broker.Configuration.quiet
-        configuration.wallClock = wallClock.clock
+        configuration.time.wall = wallClock.read
         let broker = try await Broker.inMemory(configuration: configuration)
         try await broker.createTopic("t")
         var batch = OutgoingBatch()

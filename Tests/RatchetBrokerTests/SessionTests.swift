@@ -20,7 +20,7 @@ import Testing
     @Test("A source names its broker, group and kind")
     func names() async throws {
         var configuration = Broker.Configuration.quiet
-        configuration.generator = SeededGenerator(1)
+        configuration.random = { 42 }
         let broker = try await Broker.inMemory(configuration: configuration)
         let source: any Source = broker.subscribe(to: ["a", "b"], as: "g")
         #expect(source.cluster == broker.id && broker.id.count == 32)

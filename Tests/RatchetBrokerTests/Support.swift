@@ -109,7 +109,7 @@ final class ManualClock: Clock, Sendable {
 final class ManualWallClock: Sendable {
     private let milliseconds = Mutex<Int64>(1_000_000)
 
-    var clock: Broker.WallClock { .init { self.milliseconds.withLock { $0 } } }
+    var read: @Sendable () -> Int64 { { self.milliseconds.withLock { $0 } } }
 
     func advance(by duration: Duration) { milliseconds.withLock { $0 += duration.milliseconds } }
 }

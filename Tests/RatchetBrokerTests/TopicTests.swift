@@ -184,7 +184,7 @@ import Testing
     func retentionByTime() async throws {
         let wallClock = ManualWallClock()
         var configuration = Broker.Configuration.quiet
-        configuration.wallClock = wallClock.clock
+        configuration.time.wall = wallClock.read
         let directory = try TemporaryDirectory()
         let broker = try await Broker(at: directory.broker, configuration: configuration)
         try await broker.createTopic("t", retention: Retention(time: .seconds(10)))

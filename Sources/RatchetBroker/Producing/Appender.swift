@@ -24,13 +24,13 @@ final class Appender: Sendable {
     }
 
     private let storage: Storage
-    private let wallClock: Broker.WallClock
+    private let time: TimeSource
     private let gate: ByteGate
     private let state = Mutex(State())
 
-    init(storage: Storage, wallClock: Broker.WallClock, maximumPendingBytes: Int) {
+    init(storage: Storage, time: TimeSource, maximumPendingBytes: Int) {
         self.storage = storage
-        self.wallClock = wallClock
+        self.time = time
         gate = ByteGate(limit: maximumPendingBytes)
     }
 
@@ -67,7 +67,7 @@ final class Appender: Sendable {
             appender: self,
             byteCount: min(bytes, Self.maximumPieceBytes),
             tables: storage.tables,
-            now: wallClock.now
+            now: time.wall()
         )
         storage.submit(piece)
     }

@@ -114,7 +114,7 @@ final class Storage: Sendable {
             else { throw foreign(path, "is of a format that this version cannot read; it reads format \(Self.format)") }
             guard let id = try transaction.text("id", in: meta) else { throw foreign(path, "has no id") }
             let tables = try Tables(meta: meta, transaction, path)
-            return (tables, hexadecimal(Array(id)))
+            return (tables, id.hexadecimal)
         }
     }
 
@@ -202,7 +202,7 @@ extension Storage {
             if isIdle { continuation.resume() }
         }
         environment.close()
-        state.withLock { $0.owner = nil }
+        state.withLock { $0.owner?.release() }
         if let temporaryDirectory { Platform.removeDirectory(temporaryDirectory) }
     }
 
@@ -212,10 +212,4 @@ extension Storage {
 
     /// Where the broker is, for errors and logs.
     var path: String { environment.path }
-}
-
-/// The bytes as hexadecimal digits.
-func hexadecimal(_ bytes: [UInt8]) -> String {
-    let digits = Array("0123456789abcdef".utf8)
-    return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
 }

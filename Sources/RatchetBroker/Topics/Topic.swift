@@ -14,7 +14,7 @@ final class Topic: Sendable {
     init(name: String, row: TopicRow, partitions: [PartitionRow]) {
         self.name = name
         self.row = row
-        id = hexadecimal(row.id)
+        id = row.id.hexadecimal
         logs = partitions.enumerated().map { number, partition in
             PartitionLog(
                 uid: row.firstUID + UInt32(number),
