@@ -17,7 +17,7 @@ private struct GroupModel {
     )
     var now = Duration.zero
     var members: [MemberID: [String]] = [:]
-    /// Members whose last word is not older than now.
+    /// Who was told last that the partition is its own.
     var owners: [TopicPartition: (member: MemberID, generation: Int64)] = [:]
     var generations: [TopicPartition: Int64] = [:]
     var revoking: [TopicPartition: (member: MemberID, deadline: Duration)] = [:]
