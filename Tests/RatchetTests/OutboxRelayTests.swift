@@ -71,7 +71,7 @@ struct OutboxRelayTests {
         }
         Self.check(sink.confirmed, count: 90)
         #expect(sink.confirmed.count == 90)
-        #expect(try ledger.outbox.count == 0)
+        #expect(try ledger.reader.outboxCount() == 0)
         await ledger.close()
     }
 
@@ -103,7 +103,7 @@ struct OutboxRelayTests {
         }
         await ledger.close()
         ledger = try Ledger(at: scratch("ledger"), configuration: .quick)
-        #expect(try ledger.outbox.count > 0)
+        #expect(try ledger.reader.outboxCount() > 0)
         try await Self.publish(ledger, 60..<70, generation: 2)
         try await withThrowingTaskGroup(of: Void.self) { group in
             let opened = ledger

@@ -49,7 +49,7 @@ struct PipelineEndTests {
             await pipeline.settled(through: [.orders: 1])
         }
         #expect(error == nil)
-        #expect(try bench.ledger.outbox.count == 1)
+        #expect(try bench.ledger.reader.outboxCount() == 1)
         // The next run sends it, under the same id.
         let working = ScriptedSink { _ in [] }
         let next = ScriptedSource()
@@ -103,7 +103,7 @@ struct PipelineEndTests {
         }
         let letter = try #require(try bench.ledger.reader.deadLetters().first)
         #expect(letter.errorMessage.contains("publishingTo:"))
-        #expect(try bench.ledger.outbox.count == 0)
+        #expect(try bench.ledger.reader.outboxCount() == 0)
     }
 
     @Test("Settings out of their bounds are refused before the group is joined")
