@@ -133,10 +133,10 @@ struct SimulatedShell {
         switch isCalm ? 0 : random.below(10) {
         case 7: scheduler.failed(entry, retryAt: now + Int64(random.below(30)))
         case 8:
-            entry.verdict = .deadLetter(.handler, SimulatedWriter.Failure())
+            entry.result = .givenUp(.deadLetter(.handler, SimulatedWriter.Failure()))
             scheduler.finished(entry)
         case 9:
-            entry.verdict = .discard(SimulatedWriter.Failure())
+            entry.result = .givenUp(.discard(SimulatedWriter.Failure()))
             scheduler.finished(entry)
         default: scheduler.finished(entry)
         }

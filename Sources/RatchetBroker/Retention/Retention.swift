@@ -1,3 +1,5 @@
+import Ratchet
+
 /// How long a topic keeps its messages. Whole chunks go, the oldest first; the newest chunk of a partition always
 /// stays.
 public struct Retention: Sendable, Hashable {
@@ -22,14 +24,5 @@ public struct Retention: Sendable, Hashable {
         guard let time else { return false }
         let (age, overflow) = now.subtractingReportingOverflow(timestamp)
         return !overflow && age > time.milliseconds
-    }
-}
-
-extension Duration {
-    /// Whole milliseconds, rounded down; the largest number where they do not fit.
-    var milliseconds: Int64 {
-        let (seconds, attoseconds) = components
-        let (milliseconds, overflow) = seconds.multipliedReportingOverflow(by: 1000)
-        return overflow ? (seconds < 0 ? .min : .max) : milliseconds + attoseconds / 1_000_000_000_000_000
     }
 }
