@@ -72,7 +72,7 @@ private struct Member {
             from: broker.subscribe(to: "orders", as: "billing"),
             ledger: ledger,
             decoding: .raw,
-            identifiedBy: .custom { _, message in IdempotencyKey(message.text) },
+            identifiedBy: .custom { _, message in try IdempotencyKey(message.text) },
             publishingTo: broker,
             configuration: configuration,
             transactional: { message, transaction in
