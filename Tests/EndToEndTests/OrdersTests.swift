@@ -6,6 +6,14 @@ import Testing
     import Foundation
 #endif
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
 extension EndToEnd {
     @Suite(.serialized) struct OrdersTests {
         let scratch: Scratch
