@@ -68,7 +68,7 @@ public final class Ledger: Sendable {
         journal = store.journal
         reader = LedgerReader(environment: environment, tables: store.tables)
         writer = WriterThread(environment: environment, name: "ratchet-ledger")
-        outbox = Outbox(environment: environment, table: store.tables.outbox, writer: writer)
+        outbox = try Outbox(environment: environment, table: store.tables.outbox, writer: writer)
     }
 
     /// Waits for what is under way, ends the writer thread and lets go of the files. Idempotent; pipelines must have ended before.
@@ -149,7 +149,7 @@ extension Ledger {
                 // Written now: an empty run of the pipeline must leave the ledger at the position that it commits.
                 try store.write(position, in: transaction)
                 return PartitionLease(
-                    partition: partition, generation: generation, slot: slot, startOffset: position.tracker.watermark,
+                    partition: partition, group: store.group ?? "", generation: generation, slot: slot, startOffset: position.tracker.watermark,
                     position: position)
             }
         }

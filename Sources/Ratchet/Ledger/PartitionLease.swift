@@ -6,6 +6,8 @@ import Synchronization
 package final class PartitionLease: @unchecked Sendable {
     package let partition: TopicPartition
     package let generation: Int64
+    /// The consumer group.
+    package let group: String
     /// The pipeline's number for the partition.
     package let slot: Int
     /// Where the partition stood when the lease was taken: the member before may have settled more since it was looked up.
@@ -18,8 +20,12 @@ package final class PartitionLease: @unchecked Sendable {
     var blockedLanes: Set<UInt64> = []
     var journalNumber = -1
 
-    init(partition: TopicPartition, generation: Int64, slot: Int, startOffset: Int64 = 0, position: PartitionPosition) {
+    init(
+        partition: TopicPartition, group: String = "", generation: Int64, slot: Int, startOffset: Int64 = 0,
+        position: PartitionPosition
+    ) {
         self.partition = partition
+        self.group = group
         self.generation = generation
         self.slot = slot
         self.startOffset = startOffset

@@ -67,6 +67,6 @@ final class TransactionScope {
     static func derivedID(of entry: SettlementEntry, number: Int) -> String {
         let origin =
             entry.batch.key(at: Int(entry.index))?.description ?? "\(entry.batch.lease.partition)/\(entry.offset)"
-        return "\(origin)#\(number)"
+        return "\(entry.batch.lease.group)/\(entry.batch.lease.partition.topic)/\(origin)#\(number)"
     }
 }

@@ -15,13 +15,37 @@ package final class Outbox: Sendable {
     private let table: Table
     private let writer: WriterThread
     private let state = Mutex(State())
+    private let unconfirmed: Atomic<Int>
     let news = Signal()
 
-    init(environment: Environment, table: Table, writer: WriterThread) {
+    /// Throws ``CorruptionError`` for an entry that is not what was written.
+    init(environment: Environment, table: Table, writer: WriterThread) throws {
         self.environment = environment
         self.table = table
         self.writer = writer
+        unconfirmed = Atomic(try environment.read { try Self.messages(in: table, of: $0) })
     }
+
+    private static func messages(in table: Table, of transaction: borrowing ReadTransaction) throws -> Int {
+        try transaction.withCursor(in: table) { cursor in
+            var messages = 0
+            var row = try cursor.first()
+            while let found = row {
+                guard let count = OutboxLayout.count(of: found.value) else {
+                    throw CorruptionError("outbox entry \(found.integerKey)")
+                }
+                messages += count
+                row = try cursor.next()
+            }
+            return messages
+        }
+    }
+
+    /// How many messages are not confirmed yet.
+    package var backlog: Int { unconfirmed.load(ordering: .relaxed) }
+
+    /// The sink has confirmed so many.
+    func confirmed(_ messages: Int) { unconfirmed.subtract(messages, ordering: .relaxed) }
 
     /// Reads entries from number `first` on into `batch`, until it holds `messages` or more, and tells each one's number and how many messages it
     /// brought.
@@ -54,7 +78,10 @@ package final class Outbox: Sendable {
     // MARK: News
 
     /// Messages were committed: the relay has something to do.
-    package func notify() { news.tell() }
+    package func committed(_ messages: Int) {
+        unconfirmed.add(messages, ordering: .relaxed)
+        news.tell()
+    }
 
     /// Returns once everything that the outbox holds now is sent, or the task is cancelled. What is committed meanwhile is not waited for: other
     /// pipelines of the ledger may go on for ever.

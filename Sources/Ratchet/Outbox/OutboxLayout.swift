@@ -26,6 +26,12 @@ package enum OutboxLayout {
         return bytes
     }
 
+    /// How many messages an entry holds, by its own word; nil if it is too short for one.
+    static func count(of bytes: UnsafeRawBufferPointer) -> Int? {
+        guard bytes.count >= 16, bytes[0] == version else { return nil }
+        return Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self)))
+    }
+
     /// Appends the entry's messages to `batch`; returns how many, nil if the bytes are not an entry.
     package static func decode(_ bytes: UnsafeRawBufferPointer, into batch: inout OutgoingBatch) -> Int? {
         guard bytes.count >= 16 else { return nil }

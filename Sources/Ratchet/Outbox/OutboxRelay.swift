@@ -70,6 +70,7 @@ package struct OutboxRelay: Sendable {
             let random = Double(random() >> 11) / Double(1 << 53)
             return time.monotonic() + settings.retries.delay(afterAttempt: attempts, random: random).nanoseconds
         }
+        outbox.confirmed(chosen.count - failures.count)
         sent(chosen.count - failures.count)
         if !done.isEmpty { try await outbox.delete(done) }
     }

@@ -1,5 +1,7 @@
 /// Where a message's idempotency key comes from: what makes two deliveries under different offsets the same event.
 ///
+/// Keys of one ledger are one space, whatever the topic: where a group reads several topics whose ids may be equal, put the topic into the key.
+///
 /// A message that must have a key and has none is kept as a dead letter: treating it as new would let its effects happen twice.
 public struct KeySource<Payload: Sendable>: Sendable {
     /// Appends the stored form of the key, nil for a pipeline that has none.

@@ -25,6 +25,8 @@ public struct PipelineConfiguration: Sendable {
     public var outboxRetries = RetryPolicy(initialDelay: .milliseconds(100))
     /// How many messages the outbox sends at once, 1 or more. Default: 1,000.
     public var outboxBatch = 1_000
+    /// How many messages the outbox may hold unconfirmed before nothing more is taken in, 1 or more. Default: 100,000.
+    public var outboxBacklog = 100_000
     /// What to do with a duplicate whose payload is another. Default: keep the first, count, warn.
     public var payloadConflict = PayloadConflict.keepFirst
     /// Where to begin, and what to do where positions disagree.
@@ -49,6 +51,7 @@ public struct PipelineConfiguration: Sendable {
         let positive = [
             ("concurrency", concurrency), ("partitionInFlight", partitionInFlight), ("inFlight", inFlight),
             ("inFlightBytes", inFlightBytes), ("batch", batch), ("batchesInFlight", batchesInFlight), ("outboxBatch", outboxBatch),
+            ("outboxBacklog", outboxBacklog),
         ]
         for (name, value) in positive where value < 1 {
             throw PipelineError(.invalidConfiguration, "\(name) is \(value), it must be 1 or more")

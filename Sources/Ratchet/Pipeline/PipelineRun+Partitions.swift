@@ -173,11 +173,19 @@ extension PipelineRun {
             } catch {
                 fail(error)
             }
-            let isFull = ledger.isWindowFull
-            change { $0.setFull(isFull) }
+            reconsiderFull()
             metrics.inFlight.record(state.withLock { $0.scheduler.inFlight })
         }
     }
+
+    /// Goes on taking messages in, or stops, by the room that window and outbox have now.
+    func reconsiderFull() {
+        let isFull = ledger.isWindowFull || isOutboxFull
+        change { $0.setFull(isFull) }
+    }
+
+    /// Whether the sink is so far behind that no further message is taken in.
+    var isOutboxFull: Bool { ledger.outbox.backlog >= configuration.outboxBacklog }
 
     /// Commits what is durable and not committed yet. Never past what the ledger has synced.
     func commit(_ session: any SourceSession) async {

@@ -81,15 +81,16 @@ extension PipelineRun {
         case .success(let report):
             note(report, entries)
             let now = ledger.configuration.time.monotonic()
+            if report.published > 0 { ledger.outbox.committed(report.published) }
+            let isFull = report.isWindowFull || isOutboxFull
             state.withLock { state in
                 for (lease, watermark) in report.watermarks { state.uncommitted[lease.slot] = watermark }
             }
             change { scheduler in
-                scheduler.setFull(report.isWindowFull)
+                scheduler.setFull(isFull)
                 scheduler.returned(piece: piece, entries: entries, outcomes: report.outcomes) { self.retryTime(of: $0, now: now) }
             }
             progress.reached(report.watermarks.map { ($0.lease.partition, $0.watermark) })
-            if report.published > 0 { ledger.outbox.notify() }
         }
     }
 

@@ -106,9 +106,10 @@ final class PipelineRun<Payload: Sendable>: Sendable {
                 settings: .init(
                     batch: configuration.outboxBatch, window: configuration.outboxBatch * 4, retries: configuration.outboxRetries),
                 clock: configuration.clock, time: ledger.configuration.time, random: ledger.configuration.random, logger: logger
-            ) { [progress, metrics] count in
-                progress.count { $0.sent += count }
-                metrics.sent.increment(by: count)
+            ) { count in
+                self.progress.count { $0.sent += count }
+                self.metrics.sent.increment(by: count)
+                if self.state.withLock({ $0.scheduler.isFull }) { self.reconsiderFull() }
             }
             group.addTask {
                 do { try await relay.run() } catch is CancellationError {} catch { self.fail(error) }

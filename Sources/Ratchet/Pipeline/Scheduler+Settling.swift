@@ -39,8 +39,8 @@ extension Scheduler {
     package mutating func returned(
         piece: Int, entries: [SettlementEntry], outcomes: [SettlementOutcome], retryAt: (SettlementEntry) -> Deadline
     ) {
-        precondition(piece == returnedPiece + 1, "piece \(piece) came back after \(returnedPiece)")
-        returnedPiece = piece
+        precondition(piece == returnedPiece + 1 || piece <= returnedPiece, "piece \(piece) came back after \(returnedPiece)")
+        returnedPiece = max(returnedPiece, piece)
         var run: (batch: KeyedBatch, count: Int)?
         for (entry, outcome) in zip(entries, outcomes) {
             let isDraining = outcome.isFinal ? false : partitions[entry.batch.lease.slot]?.isDraining ?? true
@@ -66,8 +66,8 @@ extension Scheduler {
 
     /// A piece was not written, and none after it will be: its messages are let go.
     package mutating func failed(piece: Int, entries: [SettlementEntry]) {
-        precondition(piece == returnedPiece + 1, "piece \(piece) failed after \(returnedPiece)")
-        returnedPiece = piece
+        // A piece that the writer refuses comes back at once, before those that it took.
+        returnedPiece = max(returnedPiece, piece)
         for entry in entries { release(entry) }
     }
 
