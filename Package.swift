@@ -67,13 +67,27 @@ let package = Package(
         // Faults made to order: write and sync calls that fail, in the process under test.
         .target(name: "CFaults", path: "Tests/CFaults"),
         .testTarget(name: "LMDBTests", dependencies: ["LMDB", "CFaults"]),
-        .testTarget(name: "RatchetTests", dependencies: ["Ratchet", "LMDB", "CFaults"]),
-        .testTarget(name: "RatchetBrokerTests", dependencies: ["RatchetBroker", "Ratchet", "LMDB"]),
+        .testTarget(
+            name: "RatchetTests",
+            dependencies: [
+                "Ratchet", "LMDB", "CFaults",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]
+        ),
+        .testTarget(
+            name: "RatchetBrokerTests",
+            dependencies: [
+                "RatchetBroker", "Ratchet", "LMDB",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]
+        ),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
                 // Run as a program of its own, from beside the tests.
-                "Orders",
+                "Orders", "GettingStarted",
                 "RatchetBroker", "Ratchet",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

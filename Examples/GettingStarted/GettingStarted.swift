@@ -24,8 +24,11 @@ struct GettingStarted {
         let balances = StateTable<String, Int>("balances")
 
         let billing = Pipeline(
-            "billing", from: broker.subscribe(to: "orders", as: "billing"), ledger: ledger,
-            decoding: .json(Order.self), identifiedBy: .field { $0.id }
+            "billing",
+            from: broker.subscribe(to: "orders", as: "billing"),
+            ledger: ledger,
+            decoding: .json(Order.self),
+            identifiedBy: .field { $0.id }
         ) { order, context in
             context.onCommit { transaction in
                 try transaction.update(balances, order.customer, default: 0) { $0 += order.cents }

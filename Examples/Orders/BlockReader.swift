@@ -8,8 +8,8 @@ final class BlockReader: Sendable {
 
     init(_ file: FileDescriptor) { self.file = file }
 
-    /// The next bytes, at most `count`; none at the end. Throws ``SystemError``; `CancellationError` at once when the task is
-    /// cancelled, though the read itself goes on: after that nothing more must be read.
+    /// The next bytes, at most `count`; none at the end. Throws ``SystemError``; `CancellationError` at once when the
+    /// task is cancelled, though the read itself goes on: after that nothing more must be read.
     func next(_ count: Int) async throws -> [UInt8] {
         let handover = Handover()
         return try await withTaskCancellationHandler {

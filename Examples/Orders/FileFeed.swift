@@ -61,7 +61,8 @@ struct LineSplitter {
 
     init(limit: Int) { self.limit = limit }
 
-    /// Calls `body` with the number and the text of each line that ends in the block; nil for the text of one over the limit.
+    /// Calls `body` with the number and the text of each line that ends in the block; nil for the text of one over the
+    /// limit.
     mutating func split(_ block: [UInt8], _ body: (Int, [UInt8]?) -> Void) {
         var start = 0
         while let newline = block[start...].firstIndex(of: UInt8(ascii: "\n")) {

@@ -30,8 +30,8 @@ final class GeneratedFeed: Feed {
         return lines
     }
 
-    // Every field is made here and none needs escaping, so the line is put together as it is. It has the same bytes in every
-    // run: a duplicate with others would be a conflict.
+    // Every field is made here and none needs escaping, so the line is put together as it is. It has the same bytes in
+    // every run: a duplicate with others would be a conflict.
     private func makeLine(_ number: Int) -> Line {
         let customer = Self.padded(Int.random(in: 1...customers, using: &generator), to: 6)
         let month = Int.random(in: 0..<18, using: &generator)

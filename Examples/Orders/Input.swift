@@ -34,8 +34,8 @@ protocol Feed: AnyObject {
 
 /// A line of the input, as it is to be published.
 struct Line: Sendable {
-    /// The purchase's customer: it keeps a customer's purchases in order. Nil for what is no purchase; that is published all the
-    /// same, for the pipeline to make it a dead letter.
+    /// The purchase's customer: it keeps a customer's purchases in order. Nil for what is no purchase; that is
+    /// published all the same, for the pipeline to make it a dead letter.
     var key: [UInt8]?
     var payload: [UInt8]
 }

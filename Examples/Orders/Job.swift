@@ -2,8 +2,8 @@ import Ratchet
 import RatchetBroker
 import ServiceLifecycle
 
-/// The service that gives the run its end: it publishes the input, waits until all of it is settled, and returns; the group then
-/// shuts down the pipeline, which empties the outbox, and the broker. A shutdown from outside ends it early.
+/// The service that gives the run its end: it publishes the input, waits until all of it is settled, and returns; the
+/// group then shuts down the pipeline, which empties the outbox, and the broker. A shutdown from outside ends it early.
 struct Job: Service {
     let publisher: Publisher
     let pipeline: Pipeline<Purchase>

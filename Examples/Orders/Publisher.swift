@@ -12,8 +12,8 @@ struct Publisher: Sendable {
     let repeats: Repeats
     let progress: RunProgress
 
-    /// Returns when everything is durable in the topic. Throws `CancellationError` when cancelled: what was sent by then is
-    /// in the topic.
+    /// Returns when everything is durable in the topic. Throws `CancellationError` when cancelled: what was sent by
+    /// then is in the topic.
     func run() async throws {
         let feed = input.makeFeed()
         var repeats = repeats
@@ -24,8 +24,8 @@ struct Publisher: Sendable {
                 if inFlight == Self.batchesInFlight { try await group.next() } else { inFlight += 1 }
                 let (full, broker, progress) = (batch, broker, progress)
                 batch = OutgoingBatch()
-                // Immediate: it has its place in the log before this returns, so that batches keep the input's order while
-                // several are on their way.
+                // Immediate: it has its place in the log before this returns, so that batches keep the input's order
+                // while several are on their way.
                 group.addImmediateTask {
                     try await broker.send(full)
                     progress.published(full.count)

@@ -55,6 +55,7 @@ struct Receipt: Encodable, Sendable {
 }
 
 extension Receipt {
-    /// The id of a purchase's receipt: derived from the purchase, so that a receipt that is sent again is known as the same.
+    /// The id of a purchase's receipt: derived from the purchase, so that a receipt that is sent again is known as the
+    /// same.
     static func id(of purchase: Purchase) -> String { "receipt-\(purchase.id)" }
 }

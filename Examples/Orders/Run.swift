@@ -56,7 +56,8 @@ struct Run: Sendable {
         let pipeline = Billing.pipeline(broker: broker, ledger: ledger, logger: logger)
         let publisher = Publisher(broker: broker, input: input, repeats: repeats, progress: progress)
         let job = Job(publisher: publisher, pipeline: pipeline, progress: progress)
-        // They are shut down from the last to the first: nothing more is published, then the pipeline settles what it has.
+        // They are shut down from the last to the first: nothing more is published, then the pipeline settles what it
+        // has.
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: [

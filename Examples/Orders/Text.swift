@@ -31,8 +31,8 @@ enum Text {
         return "\(whole)." + String(repeating: "0", count: places - digits.count) + digits
     }
 
-    /// The text on one line and without control characters, so that it can neither break a list nor steer a terminal; at
-    /// most `limit` characters of it.
+    /// The text on one line and without control characters, so that it can neither break a list nor steer a terminal;
+    /// at most `limit` characters of it.
     static func oneLine(_ text: String, limit: Int = .max) -> String {
         var line = ""
         for (count, scalar) in text.unicodeScalars.enumerated() {

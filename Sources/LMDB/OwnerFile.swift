@@ -1,11 +1,12 @@
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
 
 /// The `owner` file beside an environment's data: locked as long as it is held, so that one process writes at a time.
 ///
@@ -16,7 +17,8 @@ public final class OwnerFile: Sendable {
     /// Takes the lock.
     ///
     /// - Parameter directory: The environment's folder, which exists.
-    /// - Throws: ``LMDBError/Code/alreadyOpen`` when another process, or another part of this one, holds it; what the operating system says otherwise.
+    /// - Throws: ``LMDBError/Code/alreadyOpen`` when another process, or another part of this one, holds it; what the
+    ///   operating system says otherwise.
     public init(in directory: String) throws(LMDBError) {
         let path = "\(directory)/owner"
         let opened = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
@@ -46,11 +48,11 @@ public final class OwnerFile: Sendable {
 
     private static func close(_ descriptor: Int32) -> Int32 {
         #if canImport(Glibc)
-        Glibc.close(descriptor)
+            Glibc.close(descriptor)
         #elseif canImport(Musl)
-        Musl.close(descriptor)
+            Musl.close(descriptor)
         #else
-        Darwin.close(descriptor)
+            Darwin.close(descriptor)
         #endif
     }
 

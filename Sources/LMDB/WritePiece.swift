@@ -7,9 +7,10 @@ public protocol WritePiece: AnyObject, Sendable {
     /// Whether it frees more than it writes, as an expiry does: then it runs beyond the quota too. Default: false.
     var reclaims: Bool { get }
 
-    /// Whether its failure undoes only its own writes. That takes a nested transaction where pieces share a commit, which copies every page that
-    /// it touches: a piece that undoes its failures itself, and can fail in no other way than the environment as a whole,
-    /// answers false and costs half. Its error then undoes the whole group. Default: true.
+    /// Whether its failure undoes only its own writes. That takes a nested transaction where pieces share a commit,
+    /// which copies every page that it touches: a piece that undoes its failures itself, and can fail in no other way
+    /// than the environment as a whole, answers false and costs half. Its error then undoes the whole group. Default:
+    /// true.
     var failsAlone: Bool { get }
 
     /// Does the work, on the writer thread, at most once. What it wrote is not safe yet when it returns.

@@ -84,8 +84,8 @@ extension Broker {
         )
     }
 
-    /// The offset that each partition's next message will get: what a pipeline has to settle through to have everything sent so far.
-    /// Throws ``BrokerError`` with `unknownTopic`.
+    /// The offset that each partition's next message will get: what a pipeline has to settle through to have everything
+    /// sent so far. Throws ``BrokerError`` with `unknownTopic`.
     public func logEnds(of topic: String) throws -> [TopicPartition: Int64] {
         try existing(topic).logs.reduce(into: [:]) { $0[$1.partition] = $1.range.upperBound }
     }

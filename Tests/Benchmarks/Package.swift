@@ -16,7 +16,8 @@ let package = Package(
         .executableTarget(
             name: "LedgerBenchmark",
             dependencies: [
-                "CBaseline", .product(name: "Ratchet", package: "ratchet"), .product(name: "Logging", package: "swift-log"),
+                "CBaseline", .product(name: "Ratchet", package: "ratchet"),
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
         ),
@@ -24,7 +25,8 @@ let package = Package(
         .executableTarget(
             name: "PipelineBenchmark",
             dependencies: [
-                "CAllocations", "CBaseline", .product(name: "Ratchet", package: "ratchet"), .product(name: "RatchetBroker", package: "ratchet"),
+                "CAllocations", "CBaseline", .product(name: "Ratchet", package: "ratchet"),
+                .product(name: "RatchetBroker", package: "ratchet"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]

@@ -20,20 +20,27 @@ struct Outcome: Sendable {
     var errorLines: [Substring] { errors.split(separator: "\n") }
 }
 
-/// A running `orders`.
+/// A running example: `orders`, if no other is named.
 final class Executable: Sendable {
     let process: pid_t
     private let scratch: Scratch
     private let name: String
 
-    /// The built product, which is beside the tests.
-    private static let path: String = {
+    /// A built product, which is beside the tests.
+    private static func path(of program: String) -> String {
         let tests = CommandLine.arguments[0]
-        return (tests.lastIndex(of: "/").map { String(tests[...$0]) } ?? "./") + "orders"
-    }()
+        return (tests.lastIndex(of: "/").map { String(tests[...$0]) } ?? "./") + program
+    }
 
     /// Starts it; standard input comes from `input`, else there is none. Its output goes to files in `scratch`.
-    init(_ arguments: [String], in scratch: Scratch, input: Int32? = nil, environment: [String] = []) throws {
+    init(
+        _ arguments: [String],
+        of program: String = "orders",
+        in scratch: Scratch,
+        input: Int32? = nil,
+        environment: [String] = []
+    ) throws {
+        let path = Self.path(of: program)
         self.scratch = scratch
         name = scratch.unusedName("run")
         var actions = posix_spawn_file_actions_t()
@@ -45,15 +52,15 @@ final class Executable: Sendable {
             posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         }
         for (descriptor, kind) in [(1, "output"), (2, "errors")] as [(Int32, String)] {
-            let path = scratch.path("\(name).\(kind)")
-            posix_spawn_file_actions_addopen(&actions, descriptor, path, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+            let file = scratch.path("\(name).\(kind)")
+            posix_spawn_file_actions_addopen(&actions, descriptor, file, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
         }
-        var argv: [UnsafeMutablePointer<CChar>?] = ([Self.path] + arguments).map { strdup($0) } + [nil]
+        var argv: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) } + [nil]
         var variables: [UnsafeMutablePointer<CChar>?] = environment.map { strdup($0) } + [nil]
         defer { for text in argv + variables { free(text) } }
         var process = pid_t()
-        let number = posix_spawn(&process, Self.path, &actions, nil, &argv, &variables)
-        guard number == 0 else { throw SystemError(number: number, what: Self.path) }
+        let number = posix_spawn(&process, path, &actions, nil, &argv, &variables)
+        guard number == 0 else { throw SystemError(number: number, what: path) }
         self.process = process
     }
 

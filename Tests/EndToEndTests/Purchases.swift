@@ -17,8 +17,8 @@ struct Purchases: Sendable {
             .map { "\($0.key)\t\($0.value)\n" }.joined()
     }
 
-    /// All purchases of a real shop: the file that `RATCHET_PURCHASES` names, else the one beside the package; where there is
-    /// neither, as many made up ones.
+    /// All purchases of a real shop: the file that `RATCHET_PURCHASES` names, else the one beside the package; where
+    /// there is neither, as many made up ones.
     static func real(in scratch: Scratch) throws -> Purchases {
         let named = ProcessInfo.processInfo.environment["RATCHET_PURCHASES"]
         let shared = URL(filePath: #filePath).appending(path: "../../../../shared/data/cdnow-purchases.ndjson")

@@ -43,8 +43,12 @@ import Testing
         try await broker.send(.text("a", to: "orders"))
         let ledger = try Self.ledger(directory)
         let pipeline = Pipeline(
-            "billing", from: broker.subscribe(to: "orders", as: "billing"), ledger: ledger, decoding: .raw,
-            identifiedBy: .positionOnly, configuration: Self.configuration()
+            "billing",
+            from: broker.subscribe(to: "orders", as: "billing"),
+            ledger: ledger,
+            decoding: .raw,
+            identifiedBy: .positionOnly,
+            configuration: Self.configuration()
         ) { _, context in
             if context.attempt == 1 { throw Refused() }
         }
@@ -68,9 +72,16 @@ import Testing
             // Cancelled, and so without a last commit: as after a crash.
             try await Self.run(
                 Pipeline(
-                    "billing", from: broker.subscribe(to: "orders", as: "billing"), ledger: ledger, decoding: .raw,
-                    identifiedBy: .positionOnly, configuration: configuration, transactional: { _, _ in }),
-                through: 4)
+                    "billing",
+                    from: broker.subscribe(to: "orders", as: "billing"),
+                    ledger: ledger,
+                    decoding: .raw,
+                    identifiedBy: .positionOnly,
+                    configuration: configuration,
+                    transactional: { _, _ in }
+                ),
+                through: 4
+            )
             if run == 1 { try await broker.resetOffset(group: "billing", partition: Self.partition, to: 1) }
         }
         #expect(try ledger.totals().processed == 7)

@@ -183,7 +183,7 @@ struct LedgerHandlerTests {
         var batch = OutgoingBatch()
         _ = try ledger.outbox.read(from: 1, into: &batch, messages: 10)
         let ids = try OutgoingBatchTests.messages(of: batch).map { $0.headers.first?.text }
-        #expect(ids == ["pay-1#0", "own", "pay-1#2"])
+        #expect(ids == ["/orders/pay-1#0", "own", "/orders/pay-1#2"])
         await ledger.close()
     }
 }

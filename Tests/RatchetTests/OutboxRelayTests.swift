@@ -153,7 +153,7 @@ struct OutboxRelayTests {
             let numbers = ofKey.compactMap { Int(String(decoding: $0.payload, as: UTF8.self)) }
             #expect(numbers.count == ofKey.count)
             #expect(numbers == numbers.sorted())
-            #expect(ofKey.allSatisfy { $0.id == "id\(String(decoding: $0.payload, as: UTF8.self))#0" })
+            #expect(ofKey.allSatisfy { $0.id == "/orders/id\(String(decoding: $0.payload, as: UTF8.self))#0" })
         }
     }
 }

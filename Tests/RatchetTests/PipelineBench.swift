@@ -42,7 +42,8 @@ final class PipelineBench: Sendable {
         return configuration
     }
 
-    /// A pipeline that counts each message in the table of ``ScriptedHandler`` after `body`, in a handler of either kind.
+    /// A pipeline that counts each message in the table of ``ScriptedHandler`` after `body`, in a handler of either
+    /// kind.
     func pipeline(
         _ source: ScriptedSource,
         _ kind: Kind = .inTasks,

@@ -56,7 +56,7 @@ struct PipelineEndTests {
         let second = bench.asyncPipeline(next, configuration: PipelineBench.configuration, sink: working) { _, _ in }
         let ended = try await bench.run(second, next) { try await bench.ledger.outbox.drained() }
         #expect(ended == nil)
-        #expect(working.confirmed.map(\.id) == ["x#0"])
+        #expect(working.confirmed.map(\.id) == ["billing/orders/x#0"])
         #expect(working.confirmed.map(\.payload) == [Array("paid".utf8)])
     }
 

@@ -2,7 +2,8 @@ import Synchronization
 
 @testable import Ratchet
 
-/// A consumer group's session of which a test plays the broker: it says what happens, and sees all that the pipeline does, in order.
+/// A consumer group's session of which a test plays the broker: it says what happens, and sees all that the pipeline
+/// does, in order.
 final class ScriptedSource: Source, SourceSession {
     /// What the pipeline did.
     enum Call: Hashable, Sendable {

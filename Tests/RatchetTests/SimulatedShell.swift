@@ -1,7 +1,7 @@
 @testable import Ratchet
 
-/// The pipeline around a scheduler, with all that is left to chance drawn from a seed: fetches, workers, failures, the writer's pace,
-/// revocations, lost partitions and pauses. It notes what must never be.
+/// The pipeline around a scheduler, with all that is left to chance drawn from a seed: fetches, workers, failures, the
+/// writer's pace, revocations, lost partitions and pauses. It notes what must never be.
 struct SimulatedShell {
     let execution: Scheduler.Execution
     let ordering: Ordering

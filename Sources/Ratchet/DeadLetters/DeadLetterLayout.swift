@@ -15,7 +15,9 @@ package enum DeadLetterLayout {
         bytes.appendLittleEndian(letter.time)
         bytes.appendLittleEndian(letter.generation)
         bytes.appendLittleEndian(Int32(clamping: letter.partition.partition))
-        for text in [letter.partition.topic, letter.group, letter.errorType, letter.errorMessage, letter.ledger, letter.epoch] {
+        for text in [
+            letter.partition.topic, letter.group, letter.errorType, letter.errorMessage, letter.ledger, letter.epoch,
+        ] {
             bytes.appendBlock(Array(text.utf8.prefix(maximumErrorLength)))
         }
         bytes.appendBlock(letter.idempotencyKey?.stored ?? [])
@@ -48,27 +50,48 @@ package enum DeadLetterLayout {
         let sum = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: body.count, as: UInt64.self))
         guard sum == Checksum.xxh64(body) else { return nil }
         var reader = ByteReader(body)
-        guard reader.integer(UInt8.self) == version, let reason = reader.integer().flatMap(DeadLetter.Reason.init(rawValue:)),
-            let attempts: UInt32 = reader.integer(), let offset: Int64 = reader.integer(), let time: Int64 = reader.integer(),
-            let generation: Int64 = reader.integer(), let partition: Int32 = reader.integer(), let topic = reader.text(),
+        guard reader.integer(UInt8.self) == version,
+            let reason = reader.integer().flatMap(DeadLetter.Reason.init(rawValue:)),
+            let attempts: UInt32 = reader.integer(), let offset: Int64 = reader.integer(),
+            let time: Int64 = reader.integer(),
+            let generation: Int64 = reader.integer(), let partition: Int32 = reader.integer(),
+            let topic = reader.text(),
             let group = reader.block(), let errorType = reader.block(), let errorMessage = reader.block(),
-            let ledger = reader.text(), let epoch = reader.text(), let key = reader.block(), let record = reader.block(),
-            let content = content(of: record), let deliveryCount: UInt32 = reader.integer(), let listed: UInt32 = reader.integer()
+            let ledger = reader.text(), let epoch = reader.text(), let key = reader.block(),
+            let record = reader.block(),
+            let content = content(of: record), let deliveryCount: UInt32 = reader.integer(),
+            let listed: UInt32 = reader.integer()
         else { return nil }
         var deliveries: [DeadLetter.Delivery] = []
         for _ in 0..<listed {
-            guard let partition: Int32 = reader.integer(), let offset: Int64 = reader.integer(), let topic = reader.text() else {
+            guard let partition: Int32 = reader.integer(), let offset: Int64 = reader.integer(),
+                let topic = reader.text()
+            else {
                 return nil
             }
             deliveries.append(.init(partition: TopicPartition(topic, Int(partition)), offset: offset))
         }
         return DeadLetter(
-            id: id, reason: reason, partition: TopicPartition(topic, Int(partition)), offset: offset, key: content.key,
-            headers: content.headers, payload: content.payload, timestamp: content.timestamp,
-            idempotencyKey: key.isEmpty ? nil : IdempotencyKey(stored: key), attempts: Int(attempts),
-            errorType: String(decoding: errorType, as: UTF8.self), errorMessage: String(decoding: errorMessage, as: UTF8.self),
-            time: time, group: String(decoding: group, as: UTF8.self), generation: generation, ledger: ledger, epoch: epoch,
-            deliveries: deliveries, deliveryCount: Int(deliveryCount))
+            id: id,
+            reason: reason,
+            partition: TopicPartition(topic, Int(partition)),
+            offset: offset,
+            key: content.key,
+            headers: content.headers,
+            payload: content.payload,
+            timestamp: content.timestamp,
+            idempotencyKey: key.isEmpty ? nil : IdempotencyKey(stored: key),
+            attempts: Int(attempts),
+            errorType: String(decoding: errorType, as: UTF8.self),
+            errorMessage: String(decoding: errorMessage, as: UTF8.self),
+            time: time,
+            group: String(decoding: group, as: UTF8.self),
+            generation: generation,
+            ledger: ledger,
+            epoch: epoch,
+            deliveries: deliveries,
+            deliveryCount: Int(deliveryCount)
+        )
     }
 
     private static func content(
@@ -77,7 +100,9 @@ package enum DeadLetterLayout {
         record.withUnsafeBytes { bytes in
             guard let parts = try? RecordLayout.parts(of: bytes, at: 0) else { return nil }
             var headers: [Header] = []
-            let whole = RecordLayout.forEachHeader(in: UnsafeRawBufferPointer(rebasing: bytes[parts.headers])) { name, value in
+            let whole = RecordLayout.forEachHeader(in: UnsafeRawBufferPointer(rebasing: bytes[parts.headers])) {
+                name,
+                value in
                 headers.append(Header(String(decoding: name, as: UTF8.self), Array(value)))
                 return true
             }

@@ -1,8 +1,8 @@
 /// Which keys have a message running right now, and who waits for their outcome.
 ///
-/// Pure. A claim is taken when a message starts and given back when its outcome is durable or it is let go; it lives in memory, because
-/// it belongs to one opening of the ledger: after a crash nobody runs. Keys are told apart by fingerprint alone; a collision makes a
-/// message wait for a stranger and then look again, never more.
+/// Pure. A claim is taken when a message starts and given back when its outcome is durable or it is let go; it lives in
+/// memory, because it belongs to one opening of the ledger: after a crash nobody runs. Keys are told apart by
+/// fingerprint alone; a collision makes a message wait for a stranger and then look again, never more.
 package struct ClaimTable: Sendable {
     /// Someone who waits: a pipeline and its own number for the message.
     package struct Waiter: Hashable, Sendable {

@@ -1,6 +1,7 @@
 /// How long the ledger remembers idempotency keys: bounded by time and by count.
 ///
-/// It must be longer than the longest way back of a message: the broker's retention, a producer's retries, a replay of dead letters.
+/// It must be longer than the longest way back of a message: the broker's retention, a producer's retries, a replay of
+/// dead letters.
 public struct DeduplicationWindow: Hashable, Sendable {
     /// What happens when ``count`` is reached before ``time`` is up.
     public enum Overflow: Hashable, Sendable {

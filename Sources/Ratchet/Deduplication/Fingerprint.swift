@@ -1,6 +1,8 @@
-/// SipHash-2-4 by Jean-Philippe Aumasson and Daniel J. Bernstein, keyed with a secret of the ledger: the fingerprint of an idempotency key.
+/// SipHash-2-4 by Jean-Philippe Aumasson and Daniel J. Bernstein, keyed with a secret of the ledger: the fingerprint of
+/// an idempotency key.
 ///
-/// Nobody who does not know the secret can choose two keys with the same fingerprint; and a collision only costs a look-up.
+/// Nobody who does not know the secret can choose two keys with the same fingerprint; and a collision only costs a
+/// look-up.
 package struct Fingerprint: Sendable {
     private let k0: UInt64
     private let k1: UInt64
@@ -15,7 +17,8 @@ package struct Fingerprint: Sendable {
 
     package func callAsFunction(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
         var v = (
-            k0 ^ 0x736f_6d65_7073_6575, k1 ^ 0x646f_7261_6e64_6f6d, k0 ^ 0x6c79_6765_6e65_7261, k1 ^ 0x7465_6462_7974_6573
+            k0 ^ 0x736f_6d65_7073_6575, k1 ^ 0x646f_7261_6e64_6f6d, k0 ^ 0x6c79_6765_6e65_7261,
+            k1 ^ 0x7465_6462_7974_6573
         )
         let length = bytes.count
         let whole = length & ~7

@@ -1,7 +1,7 @@
 /// What makes two deliveries the same event, whatever their offsets: a payment's id, an order's number.
 ///
-/// Kept whole up to 64 bytes (a UUID in lower case as its 16 bytes), longer ones as their SHA-256; the kinds are told apart, so that no two
-/// ids can be made to collide.
+/// Kept whole up to 64 bytes (a UUID in lower case as its 16 bytes), longer ones as their SHA-256; the kinds are told
+/// apart, so that no two ids can be made to collide.
 public struct IdempotencyKey: Hashable, Sendable, CustomStringConvertible {
     package enum Kind: UInt8 {
         case text = 1
@@ -43,8 +43,11 @@ public struct IdempotencyKey: Hashable, Sendable, CustomStringConvertible {
         let body = stored.dropFirst()
         switch Kind(rawValue: stored[0]) {
         case .text:
-            // Text that looks like the form of bytes takes it too: no two keys of a ledger have one description, which ids are made of.
-            if !body.starts(with: Self.bytesPrefix.utf8), let text = String(validating: body, as: UTF8.self) { return text }
+            // Text that looks like the form of bytes takes it too: no two keys of a ledger have one description, which
+            // ids are made of.
+            if !body.starts(with: Self.bytesPrefix.utf8), let text = String(validating: body, as: UTF8.self) {
+                return text
+            }
             return Self.bytesPrefix + body.hexadecimal
         case .uuid:
             let digits = Array(body.hexadecimal)

@@ -3,8 +3,8 @@ import Synchronization
 
 /// The deduplication journal: an entry for each commit, appended, and the live index that finds a key in it.
 ///
-/// The index is shared: the writer adds to it, and messages that are about to start look into it from anywhere. Only an entry of
-/// the journal itself makes a message a duplicate.
+/// The index is shared: the writer adds to it, and messages that are about to start look into it from anywhere. Only an
+/// entry of the journal itself makes a message a duplicate.
 package final class Journal: Sendable {
     private struct State: ~Copyable {
         var index = KeyIndex()
@@ -29,7 +29,8 @@ package final class Journal: Sendable {
     /// When the oldest entry was committed, in milliseconds of ledger time; nil if there is none.
     package var oldest: Int64? { state.withLock { $0.frontTime } }
 
-    /// Builds the index from the journal: one sequential scan. Throws ``CorruptionError`` for an entry that is not what was written.
+    /// Builds the index from the journal: one sequential scan. Throws ``CorruptionError`` for an entry that is not what
+    /// was written.
     func load(from transaction: borrowing some Transaction & ~Copyable) throws {
         try transaction.withCursor(in: table) { cursor in
             var row = try cursor.first()
@@ -52,7 +53,9 @@ package final class Journal: Sendable {
         }
     }
 
-    private static func corrupted(_ sequence: UInt64) -> CorruptionError { CorruptionError("journal entry \(sequence)") }
+    private static func corrupted(_ sequence: UInt64) -> CorruptionError {
+        CorruptionError("journal entry \(sequence)")
+    }
 
     // MARK: On the writer thread
 
@@ -62,8 +65,8 @@ package final class Journal: Sendable {
         package var sequence: UInt32
     }
 
-    /// Enters the keys of a commit under its sequence, and returns where any of them may have been before. `fingerprints` yields one
-    /// for each message that has a key, with the message's number.
+    /// Enters the keys of a commit under its sequence, and returns where any of them may have been before.
+    /// `fingerprints` yields one for each message that has a key, with the message's number.
     func enter(_ fingerprints: [(entry: Int32, fingerprint: UInt64)], candidates: inout [Candidate]) -> UInt64 {
         var done = 0
         let sequence = state.withLock { $0.next }
@@ -72,7 +75,8 @@ package final class Journal: Sendable {
             let end = min(done + 64, fingerprints.count)
             state.withLock { state in
                 for (entry, fingerprint) in fingerprints[done..<end] {
-                    // A key that comes a thousand times in one commit is looked for in it once each time, not half a million times.
+                    // A key that comes a thousand times in one commit is looked for in it once each time, not half a
+                    // million times.
                     var isRepeated = false
                     _ = state.index.contains(fingerprint) { found in
                         if found == UInt32(truncatingIfNeeded: sequence) {
@@ -99,8 +103,15 @@ package final class Journal: Sendable {
     }
 
     /// Appends the commit's records.
-    func append(_ builder: borrowing JournalBuilder, sequence: UInt64, time: Int64, in transaction: borrowing WriteTransaction) throws {
-        try transaction.reserve(builder.byteCount, for: sequence, in: table, .append) { builder.write(to: $0, time: time) }
+    func append(
+        _ builder: borrowing JournalBuilder,
+        sequence: UInt64,
+        time: Int64,
+        in transaction: borrowing WriteTransaction
+    ) throws {
+        try transaction.reserve(builder.byteCount, for: sequence, in: table, .append) {
+            builder.write(to: $0, time: time)
+        }
         state.withLock { state in
             if state.frontTime == nil {
                 state.front = sequence
@@ -110,15 +121,20 @@ package final class Journal: Sendable {
         }
     }
 
-    /// The record of a key in the entry that the index named, nil if it is not there: another key of the same fingerprint, or an
-    /// entry that is not committed yet.
+    /// The record of a key in the entry that the index named, nil if it is not there: another key of the same
+    /// fingerprint, or an entry that is not committed yet.
     func record(
-        of key: UnsafeRawBufferPointer, fingerprint: UInt64, at sequence: UInt32, in transaction: borrowing some Transaction & ~Copyable
+        of key: UnsafeRawBufferPointer,
+        fingerprint: UInt64,
+        at sequence: UInt32,
+        in transaction: borrowing some Transaction & ~Copyable
     ) throws -> JournalLayout.Record? {
         let whole = state.withLock { Self.whole(sequence, from: $0.front) }
         guard let bytes = try transaction.get(whole, in: table) else { return nil }
         guard let entry = JournalEntry(bytes) else { throw Self.corrupted(whole) }
-        guard let record = try entry.record(of: key, fingerprint: fingerprint), record.outcome != .forgotten else { return nil }
+        guard let record = try entry.record(of: key, fingerprint: fingerprint), record.outcome != .forgotten else {
+            return nil
+        }
         return record
     }
 
@@ -148,7 +164,9 @@ package final class Journal: Sendable {
 
     @discardableResult
     private func forget(
-        _ entry: JournalEntry, sequence: UInt64, where isMeant: (JournalLayout.Record) -> Bool
+        _ entry: JournalEntry,
+        sequence: UInt64,
+        where isMeant: (JournalLayout.Record) -> Bool
     ) throws -> Int {
         try state.withLock { state in
             var count = 0
@@ -178,8 +196,11 @@ package final class Journal: Sendable {
 }
 
 extension Journal {
-    /// Takes the records of a partition from `offset` on back, so that they can be processed again: their keys are forgotten. Returns how many.
-    func forget(_ partition: TopicPartition, from offset: Int64, in transaction: borrowing WriteTransaction) throws -> Int {
+    /// Takes the records of a partition from `offset` on back, so that they can be processed again: their keys are
+    /// forgotten. Returns how many.
+    func forget(_ partition: TopicPartition, from offset: Int64, in transaction: borrowing WriteTransaction) throws
+        -> Int
+    {
         var forgotten = 0
         var from: UInt64 = 0
         while let found = try entry(atLeast: from, in: transaction) {
@@ -190,7 +211,9 @@ extension Journal {
             var count = 0
             for index in 0..<entry.count {
                 let record = try entry.record(at: index).record
-                guard record.outcome != .forgotten, record.partition == number, record.offset >= offset else { continue }
+                guard record.outcome != .forgotten, record.partition == number, record.offset >= offset else {
+                    continue
+                }
                 bytes[try entry.outcomeOffset(of: index)] = JournalLayout.Outcome.forgotten.rawValue
                 count += 1
             }
@@ -202,7 +225,9 @@ extension Journal {
         return forgotten
     }
 
-    private func replace(_ sequence: UInt64, with bytes: inout [UInt8], in transaction: borrowing WriteTransaction) throws {
+    private func replace(_ sequence: UInt64, with bytes: inout [UInt8], in transaction: borrowing WriteTransaction)
+        throws
+    {
         let sum = bytes.withUnsafeBytes { JournalBuilder.checksum(of: $0) }
         bytes.withUnsafeMutableBytes { $0.storeBytes(of: sum.littleEndian, toByteOffset: 8, as: UInt64.self) }
         let entry = bytes
@@ -210,7 +235,8 @@ extension Journal {
     }
 
     private func entry(
-        atLeast from: UInt64, in transaction: borrowing WriteTransaction
+        atLeast from: UInt64,
+        in transaction: borrowing WriteTransaction
     ) throws -> (sequence: UInt64, entry: JournalEntry, bytes: [UInt8])? {
         try transaction.withCursor(in: table) { cursor in
             guard let row = try cursor.seek(atLeast: from) else { return nil }

@@ -1,4 +1,5 @@
-/// Packs the deduplication records of one commit. One is made per ledger and used for every commit, on the writer thread.
+/// Packs the deduplication records of one commit. One is made per ledger and used for every commit, on the writer
+/// thread.
 package struct JournalBuilder: ~Copyable {
     private var records: UnsafeMutableRawPointer
     private var capacity: Int
@@ -36,8 +37,13 @@ package struct JournalBuilder: ~Copyable {
 
     /// Appends the record of one message. `key` has 2 to 65 bytes.
     package mutating func append(
-        key: UnsafeRawBufferPointer, fingerprint: UInt64, outcome: JournalLayout.Outcome, partition: Int, offset: Int64,
-        payloadDigest: UInt32, deadLetter: UInt64? = nil
+        key: UnsafeRawBufferPointer,
+        fingerprint: UInt64,
+        outcome: JournalLayout.Outcome,
+        partition: Int,
+        offset: Int64,
+        payloadDigest: UInt32,
+        deadLetter: UInt64? = nil
     ) {
         let end = size &+ JournalLayout.recordFixedSize &+ key.count &+ (deadLetter == nil ? 0 : 8)
         if end > capacity { grow(to: end) }
@@ -52,14 +58,18 @@ package struct JournalBuilder: ~Copyable {
         (record + JournalLayout.recordFixedSize).copyMemory(from: key.baseAddress!, byteCount: key.count)
         if let deadLetter {
             record.storeBytes(
-                of: deadLetter.littleEndian, toByteOffset: JournalLayout.recordFixedSize &+ key.count, as: UInt64.self)
+                of: deadLetter.littleEndian,
+                toByteOffset: JournalLayout.recordFixedSize &+ key.count,
+                as: UInt64.self
+            )
         }
         size = end
     }
 
     /// The record of that key among those appended so far.
     package func record(of key: UnsafeRawBufferPointer, fingerprint: UInt64) -> JournalLayout.Record? {
-        // Asked only when the index says that this very commit may hold the key: a search from the end is short or rare.
+        // Asked only when the index says that this very commit may hold the key: a search from the end is short or
+        // rare.
         for index in stride(from: count - 1, through: 0, by: -1) where fingerprints[index] == fingerprint {
             let record = UnsafeRawPointer(records) + Int(starts[index])
             let length = Int(record.load(as: UInt8.self))
@@ -74,7 +84,11 @@ package struct JournalBuilder: ~Copyable {
                 deadLetter: outcome == .deadLettered
                     ? UInt64(
                         littleEndian: record.loadUnaligned(
-                            fromByteOffset: JournalLayout.recordFixedSize + length, as: UInt64.self)) : nil)
+                            fromByteOffset: JournalLayout.recordFixedSize + length,
+                            as: UInt64.self
+                        )
+                    ) : nil
+            )
         }
         return nil
     }
@@ -105,7 +119,11 @@ package struct JournalBuilder: ~Copyable {
         starts.withUnsafeBytes { offsets.copyMemory(from: $0.baseAddress!, byteCount: count * 4) }
         recordsAt.copyMemory(from: records, byteCount: size)
         writePartitions(to: entry, at: partitionsAt)
-        entry.storeBytes(of: Self.checksum(of: UnsafeRawBufferPointer(entry)).littleEndian, toByteOffset: 8, as: UInt64.self)
+        entry.storeBytes(
+            of: Self.checksum(of: UnsafeRawBufferPointer(entry)).littleEndian,
+            toByteOffset: 8,
+            as: UInt64.self
+        )
     }
 
     private func writePartitions(to entry: UnsafeMutableRawBufferPointer, at start: Int) {

@@ -5,8 +5,8 @@
 ///     record: keyLength u8 | outcome u8 | partition u16 | payloadDigest u32 | offset i64 | key | deadLetter u64, if dead-lettered
 ///     partition: topicLength u16 | partition i32 | topic
 ///
-/// The directory is an open-addressing table from fingerprint to record number + 1, so that looking a key up costs the same in a
-/// large entry as in a small one.
+/// The directory is an open-addressing table from fingerprint to record number + 1, so that looking a key up costs the
+/// same in a large entry as in a small one.
 package enum JournalLayout {
     package static let version: UInt8 = 1
     package static let headerSize = 32
@@ -79,7 +79,13 @@ package struct JournalEntry {
         var slot = JournalLayout.slot(of: fingerprint, slots: slots)
         for _ in 0..<slots {
             let number = Int(
-                UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: JournalLayout.headerSize + slot * 2, as: UInt16.self)))
+                UInt16(
+                    littleEndian: bytes.loadUnaligned(
+                        fromByteOffset: JournalLayout.headerSize + slot * 2,
+                        as: UInt16.self
+                    )
+                )
+            )
             if number == 0 { return nil }
             let (found, record) = try self.record(at: number - 1)
             if found.count == key.count, found.elementsEqual(key) { return record }
@@ -95,13 +101,15 @@ package struct JournalEntry {
         let start = try self.start(of: index)
         let keyAt = start + JournalLayout.recordFixedSize
         let keyLength = Int(bytes[start])
-        guard let outcome = JournalLayout.Outcome(rawValue: bytes[start + 1]), keyLength > 0, keyAt + keyLength <= partitionsAt
+        guard let outcome = JournalLayout.Outcome(rawValue: bytes[start + 1]), keyLength > 0,
+            keyAt + keyLength <= partitionsAt
         else { throw Self.malformed(index) }
         var record = Record(
             outcome: outcome,
             partition: Int(UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: start + 2, as: UInt16.self))),
             payloadDigest: UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: start + 4, as: UInt32.self)),
-            offset: Int64(littleEndian: bytes.loadUnaligned(fromByteOffset: start + 8, as: Int64.self)))
+            offset: Int64(littleEndian: bytes.loadUnaligned(fromByteOffset: start + 8, as: Int64.self))
+        )
         if outcome == .deadLettered {
             let at = keyAt + keyLength
             guard at + 8 <= partitionsAt else { throw Self.malformed(index) }
@@ -115,7 +123,9 @@ package struct JournalEntry {
 
     private func start(of index: Int) throws(CorruptionError) -> Int {
         guard index >= 0, index < count else { throw Self.malformed(index) }
-        let offset = Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: offsetsAt + index * 4, as: UInt32.self)))
+        let offset = Int(
+            UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: offsetsAt + index * 4, as: UInt32.self))
+        )
         let start = recordsAt + offset
         guard start + JournalLayout.recordFixedSize <= partitionsAt else { throw Self.malformed(index) }
         return start
@@ -130,7 +140,9 @@ package struct JournalEntry {
             let length = Int(UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt16.self)))
             let partition = Int(Int32(littleEndian: bytes.loadUnaligned(fromByteOffset: at + 2, as: Int32.self)))
             guard at + 6 + length <= bytes.count else { throw Self.malformed(-1) }
-            partitions.append(TopicPartition(String(decoding: bytes[(at + 6)..<(at + 6 + length)], as: UTF8.self), partition))
+            partitions.append(
+                TopicPartition(String(decoding: bytes[(at + 6)..<(at + 6 + length)], as: UTF8.self), partition)
+            )
             at += 6 + length
         }
         return partitions

@@ -1,8 +1,9 @@
 /// The live index of the deduplication journal: which commits may hold a key of this fingerprint.
 ///
-/// A multimap from fingerprint to journal sequence in slots of 8 bytes (32 bits of tag, 32 of sequence), spread over many small
-/// open-addressing segments that grow one at a time: 10 to 20 bytes a key, and no pause where one doubling table would stop for
-/// 100 ms. Only a candidate comes out of it; the journal decides. Sequences are told apart modulo 2³², far more than a window holds.
+/// A multimap from fingerprint to journal sequence in slots of 8 bytes (32 bits of tag, 32 of sequence), spread over
+/// many small open-addressing segments that grow one at a time: 10 to 20 bytes a key, and no pause where one doubling
+/// table would stop for 100 ms. Only a candidate comes out of it; the journal decides. Sequences are told apart modulo
+/// 2³², far more than a window holds.
 package struct KeyIndex: ~Copyable {
     private struct Segment {
         var slots: UnsafeMutablePointer<UInt64>
@@ -40,7 +41,8 @@ package struct KeyIndex: ~Copyable {
         segments + Int(fingerprint & ((1 << Self.segmentBits) - 1))
     }
 
-    // The tag places the entry too, so that deleting and growing need no more than the slot. Never 0: that is an empty slot.
+    // The tag places the entry too, so that deleting and growing need no more than the slot. Never 0: that is an empty
+    // slot.
     @inline(__always)
     private func tag(of fingerprint: UInt64) -> UInt32 {
         let tag = UInt32(truncatingIfNeeded: fingerprint &>> Self.segmentBits)
@@ -73,7 +75,9 @@ package struct KeyIndex: ~Copyable {
         while true {
             let slot = segment.slots[Int(at)]
             if slot == 0 { return false }
-            if UInt32(truncatingIfNeeded: slot &>> 32) == tag, try body(UInt32(truncatingIfNeeded: slot)) { return true }
+            if UInt32(truncatingIfNeeded: slot &>> 32) == tag, try body(UInt32(truncatingIfNeeded: slot)) {
+                return true
+            }
             at = (at &+ 1) & segment.mask
         }
     }

@@ -1,7 +1,8 @@
 /// The ledger's own time, in milliseconds: it never goes back and never leaps.
 ///
-/// Pure. It follows a monotonic clock while the ledger is open. For the time it was closed, the wall clock's difference is credited, up to a
-/// longest downtime and never less than nothing; the rest is reported. So no jump of the wall clock forgets a key too early.
+/// Pure. It follows a monotonic clock while the ledger is open. For the time it was closed, the wall clock's difference
+/// is credited, up to a longest downtime and never less than nothing; the rest is reported. So no jump of the wall
+/// clock forgets a key too early.
 package struct LedgerClock: Hashable, Sendable {
     /// What the wall clock said about the time the ledger was closed.
     package enum Downtime: Hashable, Sendable {

@@ -7,7 +7,9 @@ package enum Checksum {
     private static let p5: UInt64 = 0x27D4_EB2F_1656_67C5
 
     @inline(__always)
-    private static func rotate(_ value: UInt64, _ bits: UInt64) -> UInt64 { (value &<< bits) | (value &>> (64 &- bits)) }
+    private static func rotate(_ value: UInt64, _ bits: UInt64) -> UInt64 {
+        (value &<< bits) | (value &>> (64 &- bits))
+    }
 
     @inline(__always)
     private static func round(_ accumulator: UInt64, _ input: UInt64) -> UInt64 {

@@ -6,5 +6,7 @@ public struct CorruptionError: Error, Hashable, Sendable, CustomStringConvertibl
     package init(_ what: String) { self.what = what }
 
     /// What is wrong and what to do.
-    public var description: String { "\(what) is not what was written: the disk or another program changed it; restore a copy" }
+    public var description: String {
+        "\(what) is not what was written: the disk or another program changed it; restore a copy"
+    }
 }

@@ -47,7 +47,8 @@ package final class Claims: Sendable {
     }
 
     private static func calls(
-        _ waiters: [ClaimTable.Waiter], _ state: State
+        _ waiters: [ClaimTable.Waiter],
+        _ state: State
     ) -> [(released: @Sendable ([Int]) -> Void, message: Int)] {
         waiters.compactMap { waiter in state.pipelines[waiter.pipeline].map { ($0, waiter.message) } }
     }
@@ -61,7 +62,8 @@ extension Ledger {
         return try environment.read { transaction in
             try entry.batch.withKey(at: Int(entry.index)) { key in
                 for sequence in candidates
-                where try journal.record(of: key, fingerprint: entry.fingerprint, at: sequence, in: transaction) != nil {
+                where try journal.record(of: key, fingerprint: entry.fingerprint, at: sequence, in: transaction) != nil
+                {
                     return true
                 }
                 return false

@@ -1,4 +1,5 @@
-/// A fetched batch with all that is needed to settle its messages: idempotency keys, fingerprints and the lease it came under.
+/// A fetched batch with all that is needed to settle its messages: idempotency keys, fingerprints and the lease it came
+/// under.
 package final class KeyedBatch: @unchecked Sendable {
     /// A message that cannot reach its handler.
     package struct Fault: Sendable {
@@ -18,10 +19,16 @@ package final class KeyedBatch: @unchecked Sendable {
     /// How many messages are not settled yet. The scheduler's.
     package var unsettled: Int
 
-    /// `keys` holds the stored forms one after the other, ending at `keyEnds`; none of them for a pipeline by position only.
+    /// `keys` holds the stored forms one after the other, ending at `keyEnds`; none of them for a pipeline by position
+    /// only.
     package init(
-        messages: MessageBatch, lease: PartitionLease, payloads: any AnyObject & Sendable, keys: [UInt8], keyEnds: [UInt32],
-        fingerprints: [UInt64], faults: [Int: Fault]
+        messages: MessageBatch,
+        lease: PartitionLease,
+        payloads: any AnyObject & Sendable,
+        keys: [UInt8],
+        keyEnds: [UInt32],
+        fingerprints: [UInt64],
+        faults: [Int: Fault]
     ) {
         self.payloads = payloads
         self.messages = messages

@@ -1,15 +1,18 @@
 import LMDB
 
 extension Ledger {
-    /// Remembers keys outside of any pipeline, such as those of HTTP requests: tells of each whether it is new, in the batch and in the
-    /// window, and returns once that is durable. A crash before it returns leaves all of the batch remembered or none of it.
+    /// Remembers keys outside of any pipeline, such as those of HTTP requests: tells of each whether it is new, in the
+    /// batch and in the window, and returns once that is durable. A crash before it returns leaves all of the batch
+    /// remembered or none of it.
     ///
-    /// Keys share the window with the pipelines' own. Throws ``LedgerError``, ``CorruptionError`` or ``LMDBError``; nothing was remembered then, unless the
-    /// error is of the disk.
+    /// Keys share the window with the pipelines' own. Throws ``LedgerError``, ``CorruptionError`` or ``LMDBError``;
+    /// nothing was remembered then, unless the error is of the disk.
     public func remember(_ keys: KeyBatch) async throws -> [Bool] {
         let fingerprints = journal.fingerprints(of: keys)
         return try await withCheckedThrowingContinuation { continuation in
-            writer.submit(RememberPiece(store: store, keys: keys, fingerprints: fingerprints, continuation: continuation))
+            writer.submit(
+                RememberPiece(store: store, keys: keys, fingerprints: fingerprints, continuation: continuation)
+            )
         }
     }
 }
@@ -42,7 +45,9 @@ private final class RememberPiece: WritePiece, @unchecked Sendable {
     private var isNew: [Bool] = []
 
     init(
-        store: LedgerStore, keys: KeyBatch, fingerprints: [(entry: Int32, fingerprint: UInt64)],
+        store: LedgerStore,
+        keys: KeyBatch,
+        fingerprints: [(entry: Int32, fingerprint: UInt64)],
         continuation: CheckedContinuation<[Bool], any Error>
     ) {
         self.store = store
@@ -69,7 +74,9 @@ private final class RememberPiece: WritePiece, @unchecked Sendable {
 
     /// Appends the keys that are new; returns the fingerprints of the others.
     private func append(
-        _ candidates: [Journal.Candidate], sequence: UInt64, in transaction: borrowing WriteTransaction
+        _ candidates: [Journal.Candidate],
+        sequence: UInt64,
+        in transaction: borrowing WriteTransaction
     ) throws -> [UInt64] {
         isNew = Array(repeating: true, count: fingerprints.count)
         var repeated: [UInt64] = []
@@ -82,7 +89,9 @@ private final class RememberPiece: WritePiece, @unchecked Sendable {
                 start = end
                 let fingerprint = fingerprints[number].fingerprint
                 while next < candidates.count, candidates[next].entry == number {
-                    if isNew[number], try isKnown(key, fingerprint, candidates[next].sequence, sequence, in: transaction) {
+                    if isNew[number],
+                        try isKnown(key, fingerprint, candidates[next].sequence, sequence, in: transaction)
+                    {
                         isNew[number] = false
                         repeated.append(fingerprint)
                     }
@@ -90,14 +99,23 @@ private final class RememberPiece: WritePiece, @unchecked Sendable {
                 }
                 guard isNew[number] else { continue }
                 store.builder.pointee.append(
-                    key: key, fingerprint: fingerprint, outcome: .processed, partition: partition, offset: -1, payloadDigest: 0)
+                    key: key,
+                    fingerprint: fingerprint,
+                    outcome: .processed,
+                    partition: partition,
+                    offset: -1,
+                    payloadDigest: 0
+                )
             }
         }
         return repeated
     }
 
     private func isKnown(
-        _ key: UnsafeRawBufferPointer, _ fingerprint: UInt64, _ candidate: UInt32, _ sequence: UInt64,
+        _ key: UnsafeRawBufferPointer,
+        _ fingerprint: UInt64,
+        _ candidate: UInt32,
+        _ sequence: UInt64,
         in transaction: borrowing WriteTransaction
     ) throws -> Bool {
         if candidate == UInt32(truncatingIfNeeded: sequence) {

@@ -1,18 +1,19 @@
 import LMDB
 public import Logging
 
-/// The LMDB environment that makes a pipeline's effects idempotent: positions, deduplication records, state, outbox and dead letters, in one
-/// transaction each.
+/// The LMDB environment that makes a pipeline's effects idempotent: positions, deduplication records, state, outbox and
+/// dead letters, in one transaction each.
 ///
-/// One ledger belongs to one consumer group; all pipelines of one process that are members of the group share it. What is written is
-/// durable when it is reported: after a crash of the process or of the machine nothing that was settled runs again, and nothing that was not is
-/// skipped. Exactly once holds per ledger.
+/// One ledger belongs to one consumer group; all pipelines of one process that are members of the group share it. What
+/// is written is durable when it is reported: after a crash of the process or of the machine nothing that was settled
+/// runs again, and nothing that was not is skipped. Exactly once holds per ledger.
 public final class Ledger: Sendable {
     /// A ledger's settings. Everything has a default and a bound.
     public struct Configuration: Sendable {
         /// How long idempotency keys are remembered. Default: 7 days, 10,000,000 keys.
         public var window = DeduplicationWindow()
-        /// The most time that is credited to the ledger's clock for having been closed; the rest is logged. Default: 7 days.
+        /// The most time that is credited to the ledger's clock for having been closed; the rest is logged. Default: 7
+        /// days.
         public var longestDowntime: Duration = .seconds(7 * 86_400)
         /// How large the ledger's pages in use may grow, in bytes. Default: 64 GiB.
         public var quota = 64 << 30
@@ -51,11 +52,12 @@ public final class Ledger: Sendable {
     package let outbox: Outbox
     private let owner: OwnerFile
 
-    /// Opens the ledger at `path`, a folder, and makes it if there is none; reads the deduplication window into memory (about 0.1 s for
-    /// a million keys).
+    /// Opens the ledger at `path`, a folder, and makes it if there is none; reads the deduplication window into memory
+    /// (about 0.1 s for a million keys).
     ///
-    /// A creation that a crash interrupts leaves nothing that looks like a ledger. Throws ``LedgerError``: `notALedger`, `unknownVersion`, `inUse` by another
-    /// process or by this one; ``CorruptionError``; and ``LMDBError`` for what the operating system says.
+    /// A creation that a crash interrupts leaves nothing that looks like a ledger. Throws ``LedgerError``:
+    /// `notALedger`, `unknownVersion`, `inUse` by another process or by this one; ``CorruptionError``; and
+    /// ``LMDBError`` for what the operating system says.
     public init(at path: String, configuration: Configuration = Configuration()) throws {
         let opening = try LedgerOpening.open(at: path, configuration)
         self.configuration = configuration
@@ -71,16 +73,19 @@ public final class Ledger: Sendable {
         outbox = try Outbox(environment: environment, table: store.tables.outbox, writer: writer)
     }
 
-    /// Waits for what is under way, ends the writer thread and lets go of the files. Idempotent; pipelines must have ended before.
+    /// Waits for what is under way, ends the writer thread and lets go of the files. Idempotent; pipelines must have
+    /// ended before.
     public func close() async {
         await writer.stop()
         environment.close()
         owner.release()
     }
 
-    /// Writes to state tables outside of any message: to set balances up, to mend something. Returns when it is durable. Throws what `body` throws, and then
-    /// nothing was written.
-    public func write<R: Sendable>(_ body: @escaping @Sendable (borrowing LedgerTransaction) throws -> R) async throws -> R {
+    /// Writes to state tables outside of any message: to set balances up, to mend something. Returns when it is
+    /// durable. Throws what `body` throws, and then nothing was written.
+    public func write<R: Sendable>(_ body: @escaping @Sendable (borrowing LedgerTransaction) throws -> R) async throws
+        -> R
+    {
         let store = store
         return try await writer.write { transaction in
             try store.check()
@@ -109,7 +114,9 @@ extension Ledger {
             if let owner = store.group {
                 guard owner == group else {
                     throw LedgerError(
-                        .otherGroup, "\(store.path) belongs to group '\(owner)', not '\(group)'; give each group a ledger of its own")
+                        .otherGroup,
+                        "\(store.path) belongs to group '\(owner)', not '\(group)'; give each group a ledger of its own"
+                    )
                 }
                 return
             }
@@ -128,10 +135,15 @@ extension Ledger {
         }
     }
 
-    /// Takes a partition over for a generation: from then on older leases move nothing. `restart` forgets its position, and the keys from there on.
-    /// Throws ``LedgerError/Code/fenced`` when a newer generation has it.
+    /// Takes a partition over for a generation: from then on older leases move nothing. `restart` forgets its position,
+    /// and the keys from there on. Throws ``LedgerError/Code/fenced`` when a newer generation has it.
     package func lease(
-        _ key: [UInt8], of partition: TopicPartition, generation: Int64, slot: Int, startingAt offset: Int64, restart: Bool
+        _ key: [UInt8],
+        of partition: TopicPartition,
+        generation: Int64,
+        slot: Int,
+        startingAt offset: Int64,
+        restart: Bool
     ) async throws -> PartitionLease {
         let store = store
         return try await writer.write { transaction in
@@ -139,7 +151,9 @@ extension Ledger {
             let position = try store.position(key, in: transaction)
             guard generation > position.generation else {
                 throw LedgerError(
-                    .fenced, "\(partition) is held under generation \(position.generation), asked for \(generation)")
+                    .fenced,
+                    "\(partition) is held under generation \(position.generation), asked for \(generation)"
+                )
             }
             return try store.guarded {
                 if restart { _ = try store.journal.forget(partition, from: offset, in: transaction) }
@@ -149,19 +163,34 @@ extension Ledger {
                 // Written now: an empty run of the pipeline must leave the ledger at the position that it commits.
                 try store.write(position, in: transaction)
                 return PartitionLease(
-                    partition: partition, group: store.group ?? "", generation: generation, slot: slot, startOffset: position.tracker.watermark,
-                    position: position)
+                    partition: partition,
+                    group: store.group ?? "",
+                    generation: generation,
+                    slot: slot,
+                    startOffset: position.tracker.watermark,
+                    position: position
+                )
             }
         }
     }
 
-    /// Settles messages in one transaction; `completion` runs on the writer thread when it is durable or has failed. Never blocks.
+    /// Settles messages in one transaction; `completion` runs on the writer thread when it is durable or has failed.
+    /// Never blocks.
     package func settle(
-        _ entries: [SettlementEntry], with handler: some SettlementHandler & Sendable, publishes: Bool,
+        _ entries: [SettlementEntry],
+        with handler: some SettlementHandler & Sendable,
+        publishes: Bool,
         completion: @escaping @Sendable ([SettlementEntry], Result<SettlementReport, any Error>) -> Void
     ) {
         writer.submit(
-            SettlementPiece(store: store, entries: entries, handler: handler, publishes: publishes, completion: completion))
+            SettlementPiece(
+                store: store,
+                entries: entries,
+                handler: handler,
+                publishes: publishes,
+                completion: completion
+            )
+        )
     }
 
     /// Whether the oldest keys have outlived the window.
@@ -170,7 +199,8 @@ extension Ledger {
         return store.now - oldest > configuration.window.time.milliseconds
     }
 
-    /// Lets go of keys that have outlived the window, a bounded number at a time; for when no message comes that would do so by the way.
+    /// Lets go of keys that have outlived the window, a bounded number at a time; for when no message comes that would
+    /// do so by the way.
     package func expire() async throws {
         let store = store
         try await writer.write(reclaims: true) { transaction in

@@ -1,5 +1,5 @@
-import Logging
 import LMDB
+import Logging
 
 /// Opens a ledger's files, or makes them, and reads what its writer has to know.
 struct LedgerOpening {
@@ -28,10 +28,13 @@ struct LedgerOpening {
 
     private static func check(_ configuration: Ledger.Configuration) throws(LedgerError) {
         let window = configuration.window
-        guard window.time > .zero, window.count > 0, configuration.quota > 0, configuration.mapSize >= configuration.quota else {
+        guard window.time > .zero, window.count > 0, configuration.quota > 0,
+            configuration.mapSize >= configuration.quota
+        else {
             throw LedgerError(
                 .invalidArgument,
-                "window of \(window.time) and \(window.count) keys, quota \(configuration.quota), map \(configuration.mapSize): all must be above zero, and the map not below the quota")
+                "window of \(window.time) and \(window.count) keys, quota \(configuration.quota), map \(configuration.mapSize): all must be above zero, and the map not below the quota"
+            )
         }
     }
 
@@ -49,7 +52,8 @@ struct LedgerOpening {
                 version.appendLittleEndian(LedgerTables.formatVersion)
                 let rows = [
                     (LedgerMeta.kind, Array(LedgerTables.kind.utf8)), (LedgerMeta.version, version),
-                    (LedgerMeta.ledgerID, Self.bytes(random(), random())), (LedgerMeta.secret, Self.bytes(random(), random())),
+                    (LedgerMeta.ledgerID, Self.bytes(random(), random())),
+                    (LedgerMeta.secret, Self.bytes(random(), random())),
                 ]
                 for (name, value) in rows { try LedgerMeta.put(value, as: name, in: tables.meta, of: transaction) }
             }
@@ -72,14 +76,17 @@ struct LedgerOpening {
     }
 
     private static func load(
-        _ transaction: borrowing WriteTransaction, _ path: String, _ configuration: Ledger.Configuration
+        _ transaction: borrowing WriteTransaction,
+        _ path: String,
+        _ configuration: Ledger.Configuration
     ) throws -> LedgerStore {
         let tables = try LedgerTables(in: transaction)
         let secret = try row(LedgerMeta.secret, in: tables.meta, transaction, path)
         let ledgerID = try row(LedgerMeta.ledgerID, in: tables.meta, transaction, path)
         let fingerprint = Fingerprint(
             secret: (Array(secret[..<8]).littleEndian(UInt64.self)!, Array(secret[8...]).littleEndian(UInt64.self)!),
-            bits: configuration.fingerprintBits)
+            bits: configuration.fingerprintBits
+        )
         let journal = Journal(table: tables.journal, fingerprint: fingerprint)
         try journal.load(from: transaction)
         let group = try LedgerMeta.get(LedgerMeta.group, in: tables.meta, of: transaction)
@@ -87,14 +94,23 @@ struct LedgerOpening {
         return LedgerStore(
             path: path,
             identity: (ledgerID.hexadecimal, bytes(configuration.random()).hexadecimal),
-            group: group.map { String(decoding: $0, as: UTF8.self) }, tables: tables, journal: journal, time: configuration.time,
-            clock: try clock(transaction, tables, path, configuration), window: configuration.window,
-            totals: LedgerTotals(totals ?? []), nextOutbox: try next(tables.outbox, transaction),
-            nextDeadLetter: try next(tables.deadLetters, transaction))
+            group: group.map { String(decoding: $0, as: UTF8.self) },
+            tables: tables,
+            journal: journal,
+            time: configuration.time,
+            clock: try clock(transaction, tables, path, configuration),
+            window: configuration.window,
+            totals: LedgerTotals(totals ?? []),
+            nextOutbox: try next(tables.outbox, transaction),
+            nextDeadLetter: try next(tables.deadLetters, transaction)
+        )
     }
 
     private static func row(
-        _ name: String, in meta: Table, _ transaction: borrowing WriteTransaction, _ path: String
+        _ name: String,
+        in meta: Table,
+        _ transaction: borrowing WriteTransaction,
+        _ path: String
     ) throws -> [UInt8] {
         guard let value = try LedgerMeta.get(name, in: meta, of: transaction), value.count == 16 else {
             throw CorruptionError("the row '\(name)' of \(path)")
@@ -103,7 +119,10 @@ struct LedgerOpening {
     }
 
     private static func clock(
-        _ transaction: borrowing WriteTransaction, _ tables: LedgerTables, _ path: String, _ configuration: Ledger.Configuration
+        _ transaction: borrowing WriteTransaction,
+        _ tables: LedgerTables,
+        _ path: String,
+        _ configuration: Ledger.Configuration
     ) throws -> LedgerClock {
         let stored = try LedgerMeta.get(LedgerMeta.clock, in: tables.meta, of: transaction)
         let last: (ledger: Int64, wall: Int64)? = stored.flatMap { bytes in
@@ -113,17 +132,23 @@ struct LedgerOpening {
             return (ledger, wall)
         }
         let clock = LedgerClock(
-            last: last, wall: configuration.time.wall(), monotonic: configuration.time.monotonic() / 1_000_000,
-            longestDowntime: configuration.longestDowntime.milliseconds)
+            last: last,
+            wall: configuration.time.wall(),
+            monotonic: configuration.time.monotonic() / 1_000_000,
+            longestDowntime: configuration.longestDowntime.milliseconds
+        )
         switch clock.downtime {
         case .credited: break
         case .capped(let excess):
             configuration.logger.warning(
                 "ledger clock: more time has passed than the longest downtime; the excess is not credited",
-                metadata: ["ledger": "\(path)", "excess.ms": "\(excess)"])
+                metadata: ["ledger": "\(path)", "excess.ms": "\(excess)"]
+            )
         case .wentBack(let back):
             configuration.logger.warning(
-                "ledger clock: the wall clock went back; no time is credited", metadata: ["ledger": "\(path)", "back.ms": "\(back)"])
+                "ledger clock: the wall clock went back; no time is credited",
+                metadata: ["ledger": "\(path)", "back.ms": "\(back)"]
+            )
         }
         return clock
     }

@@ -12,8 +12,8 @@ public final class LedgerReader: Sendable {
         isOwner = false
     }
 
-    /// Opens a ledger to look into it, from another process than the pipeline's (same user). Makes nothing and changes nothing. Throws
-    /// ``LedgerError/Code/notALedger`` where there is none, ``LedgerError/Code/unknownVersion``.
+    /// Opens a ledger to look into it, from another process than the pipeline's (same user). Makes nothing and changes
+    /// nothing. Throws ``LedgerError/Code/notALedger`` where there is none, ``LedgerError/Code/unknownVersion``.
     public init(at path: String) throws {
         var settings = Environment.Configuration()
         settings.access = .readOnly
@@ -57,8 +57,8 @@ public final class LedgerReader: Sendable {
         }
     }
 
-    /// Calls `body` with each row of a state table in the order of the keys' binary form. A thousand rows are read at a time, so a long scan
-    /// sees what is committed meanwhile.
+    /// Calls `body` with each row of a state table in the order of the keys' binary form. A thousand rows are read at a
+    /// time, so a long scan sees what is committed meanwhile.
     public func forEach<Key, Value>(in table: StateTable<Key, Value>, _ body: (Key, Value) throws -> Void) throws {
         var last: [UInt8] = []
         while true {
@@ -72,7 +72,9 @@ public final class LedgerReader: Sendable {
     }
 
     private func chunk(
-        of name: String, after last: inout [UInt8], _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws -> Void
+        of name: String,
+        after last: inout [UInt8],
+        _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws -> Void
     ) throws -> Bool {
         try environment.read { transaction in
             guard let table = try transaction.table(name) else { return false }
@@ -104,8 +106,8 @@ public final class LedgerReader: Sendable {
     /// How many dead letters there are.
     public func deadLetterCount() throws -> Int { try environment.read { try $0.count(tables.deadLetters) } }
 
-    /// Dead letters in the order in which they were given up: at most `limit` (1 or more) of those after number `after`. Throws
-    /// ``CorruptionError`` for one that is not what was written.
+    /// Dead letters in the order in which they were given up: at most `limit` (1 or more) of those after number
+    /// `after`. Throws ``CorruptionError`` for one that is not what was written.
     public func deadLetters(after id: UInt64 = 0, limit: Int = 1000) throws -> [DeadLetter] {
         try environment.read { transaction in
             try transaction.withCursor(in: tables.deadLetters) { cursor in

@@ -22,8 +22,16 @@ final class LedgerStore: @unchecked Sendable {
     let builder: UnsafeMutablePointer<JournalBuilder>
 
     init(
-        path: String, identity: (ledger: String, epoch: String), group: String?, tables: LedgerTables, journal: Journal,
-        time: TimeSource, clock: LedgerClock, window: DeduplicationWindow, totals: LedgerTotals, nextOutbox: UInt64,
+        path: String,
+        identity: (ledger: String, epoch: String),
+        group: String?,
+        tables: LedgerTables,
+        journal: Journal,
+        time: TimeSource,
+        clock: LedgerClock,
+        window: DeduplicationWindow,
+        totals: LedgerTotals,
+        nextOutbox: UInt64,
         nextDeadLetter: UInt64
     ) {
         self.path = path
@@ -54,7 +62,8 @@ final class LedgerStore: @unchecked Sendable {
         if let failure { throw failure }
     }
 
-    /// Runs one piece's work. After an error the memory no longer matches the file, so the ledger believes nothing any more.
+    /// Runs one piece's work. After an error the memory no longer matches the file, so the ledger believes nothing any
+    /// more.
     func guarded<R>(_ body: () throws -> R) throws -> R {
         try check()
         do { return try body() } catch {
@@ -66,7 +75,9 @@ final class LedgerStore: @unchecked Sendable {
     func fail(_ error: any Error) {
         guard failure == nil else { return }
         failure = LedgerError(
-            .failed, "the ledger at \(path) failed: \(error). Nothing more is written; mend the cause and start the process again")
+            .failed,
+            "the ledger at \(path) failed: \(error). Nothing more is written; mend the cause and start the process again"
+        )
     }
 }
 
@@ -82,7 +93,12 @@ extension LedgerStore {
             guard let stored = PositionLayout.decode(bytes) else {
                 throw CorruptionError("a position in \(path)")
             }
-            position = PartitionPosition(key: key, tracker: stored.tracker, generation: stored.generation, isKnown: true)
+            position = PartitionPosition(
+                key: key,
+                tracker: stored.tracker,
+                generation: stored.generation,
+                isKnown: true
+            )
         } else {
             position = PartitionPosition(key: key, tracker: OffsetTracker(watermark: 0), generation: -1, isKnown: false)
         }
@@ -120,8 +136,9 @@ extension LedgerStore {
         totals.published += batch.count
     }
 
-    /// Lets go of what is outside of the window: journal entries until `entries` of them and `keys` keys have gone, so that no transaction
-    /// grows long, and entries of few keys cannot hold up what commits of many bring. Returns how many keys went before their time.
+    /// Lets go of what is outside of the window: journal entries until `entries` of them and `keys` keys have gone, so
+    /// that no transaction grows long, and entries of few keys cannot hold up what commits of many bring. Returns how
+    /// many keys went before their time.
     func expire(entries: Int, keys: Int = 0, in transaction: borrowing WriteTransaction) throws -> Int {
         let now = now
         let time = window.time.milliseconds
@@ -147,16 +164,34 @@ extension LedgerStore {
 
 extension LedgerStore {
     func append(
-        _ entry: SettlementEntry, reason: DeadLetter.Reason, error: any Error, in transaction: borrowing WriteTransaction
+        _ entry: SettlementEntry,
+        reason: DeadLetter.Reason,
+        error: any Error,
+        in transaction: borrowing WriteTransaction
     ) throws -> UInt64 {
         let message = entry.message
         let id = nextDeadLetter
         let letter = DeadLetter(
-            id: id, reason: reason, partition: message.topicPartition, offset: message.offset, key: message.key,
-            headers: message.headers, payload: message.payload, timestamp: message.timestamp,
-            idempotencyKey: entry.batch.key(at: Int(entry.index)), attempts: Int(entry.attempt),
-            errorType: String(reflecting: type(of: error)), errorMessage: "\(error)", time: time.wall(), group: group ?? "",
-            generation: message.generation, ledger: ledgerID, epoch: epoch, deliveries: [], deliveryCount: 0)
+            id: id,
+            reason: reason,
+            partition: message.topicPartition,
+            offset: message.offset,
+            key: message.key,
+            headers: message.headers,
+            payload: message.payload,
+            timestamp: message.timestamp,
+            idempotencyKey: entry.batch.key(at: Int(entry.index)),
+            attempts: Int(entry.attempt),
+            errorType: String(reflecting: type(of: error)),
+            errorMessage: "\(error)",
+            time: time.wall(),
+            group: group ?? "",
+            generation: message.generation,
+            ledger: ledgerID,
+            epoch: epoch,
+            deliveries: [],
+            deliveryCount: 0
+        )
         _ = try DeadLetterLayout.encode(letter).withUnsafeBytes {
             try transaction.put($0, for: id, in: tables.deadLetters, .append)
         }
@@ -174,6 +209,8 @@ extension LedgerStore {
         if letter.deliveries.count < DeadLetter.maximumListedDeliveries {
             letter.deliveries.append(.init(partition: message.topicPartition, offset: message.offset))
         }
-        _ = try DeadLetterLayout.encode(letter).withUnsafeBytes { try transaction.put($0, for: id, in: tables.deadLetters) }
+        _ = try DeadLetterLayout.encode(letter).withUnsafeBytes {
+            try transaction.put($0, for: id, in: tables.deadLetters)
+        }
     }
 }

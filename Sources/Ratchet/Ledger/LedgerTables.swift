@@ -24,7 +24,8 @@ package struct LedgerTables: Sendable {
     /// Finds the tables in a ledger that another process may have open.
     init(in transaction: borrowing ReadTransaction, path: String) throws {
         guard let meta = try transaction.table("meta"), let journal = try transaction.table("journal", keys: .integers),
-            let positions = try transaction.table("positions"), let outbox = try transaction.table("outbox", keys: .integers),
+            let positions = try transaction.table("positions"),
+            let outbox = try transaction.table("outbox", keys: .integers),
             let deadLetters = try transaction.table("deadletters", keys: .integers)
         else { throw LedgerError(.notALedger, "\(path) is an LMDB environment of something else; choose another path") }
         self.meta = meta
@@ -45,12 +46,16 @@ enum LedgerMeta {
     static let clock = "clock"
     static let totals = "totals"
 
-    static func get(_ name: String, in meta: Table, of transaction: borrowing some Transaction & ~Copyable) throws -> [UInt8]? {
+    static func get(_ name: String, in meta: Table, of transaction: borrowing some Transaction & ~Copyable) throws
+        -> [UInt8]?
+    {
         var name = name
         return try name.withUTF8 { try transaction.get(UnsafeRawBufferPointer($0), in: meta).map { Array($0) } }
     }
 
-    static func put(_ value: [UInt8], as name: String, in meta: Table, of transaction: borrowing WriteTransaction) throws {
+    static func put(_ value: [UInt8], as name: String, in meta: Table, of transaction: borrowing WriteTransaction)
+        throws
+    {
         var name = name
         try name.withUTF8 { name in
             _ = try value.withUnsafeBytes { try transaction.put($0, for: UnsafeRawBufferPointer(name), in: meta) }
@@ -67,7 +72,8 @@ enum LedgerMeta {
             let found = version.map(String.init) ?? "none"
             throw LedgerError(
                 .unknownVersion,
-                "\(path) has format \(found), this library knows \(LedgerTables.formatVersion); use the library that wrote it")
+                "\(path) has format \(found), this library knows \(LedgerTables.formatVersion); use the library that wrote it"
+            )
         }
     }
 }

@@ -1,4 +1,5 @@
-/// What became of all messages since the ledger was made; written with each transaction, so it is exact after any crash.
+/// What became of all messages since the ledger was made; written with each transaction, so it is exact after any
+/// crash.
 public struct LedgerTotals: Hashable, Sendable {
     /// Messages whose handler succeeded, each event once.
     public var processed = 0

@@ -2,8 +2,9 @@ public import LMDB
 
 /// The ledger's transaction, as a handler sees it: state, and messages to be published.
 ///
-/// All of it, the deduplication record and the position of the message are one LMDB transaction: after a crash either everything of a
-/// message is there or nothing. If the handler throws, what it wrote here is undone, and nobody else's writes are.
+/// All of it, the deduplication record and the position of the message are one LMDB transaction: after a crash either
+/// everything of a message is there or nothing. If the handler throws, what it wrote here is undone, and nobody else's
+/// writes are.
 public struct LedgerTransaction: ~Copyable {
     @usableFromInline let transaction: WriteTransaction
     let scope: TransactionScope
@@ -45,7 +46,9 @@ public struct LedgerTransaction: ~Copyable {
     /// Changes the value of `key` in one search; `initial` is what it starts from where there is none.
     @inlinable
     public func update<Key, Value>(
-        _ table: StateTable<Key, Value>, _ key: Key, default initial: @autoclosure () -> Value,
+        _ table: StateTable<Key, Value>,
+        _ key: Key,
+        default initial: @autoclosure () -> Value,
         _ body: (inout Value) throws -> Void
     ) throws {
         let rows = try rows(of: table.identity)
@@ -80,27 +83,38 @@ public struct LedgerTransaction: ~Copyable {
 }
 
 extension LedgerTransaction {
-    /// Publishes a message when this transaction commits: it goes through the outbox, in the order of its key, until the sink has confirmed it.
+    /// Publishes a message when this transaction commits: it goes through the outbox, in the order of its key, until
+    /// the sink has confirmed it.
     ///
-    /// Without a `message-id` header it is given one that is derived from the message being settled, the same at every attempt and after every
-    /// crash; the sink may get the message more than once, under that id. Throws ``MessageError`` for a message that no broker
-    /// would take, ``LedgerError/Code/invalidArgument`` where there is neither an id nor a message to derive it from.
+    /// Without a `message-id` header it is given one that is derived from the message being settled, the same at every
+    /// attempt and after every crash; the sink may get the message more than once, under that id. Throws
+    /// ``MessageError`` for a message that no broker would take, ``LedgerError/Code/invalidArgument`` where there is
+    /// neither an id nor a message to derive it from.
     public func publish(_ message: OutgoingMessage) throws {
         try scope.publish(message)
     }
 
     /// Publishes `value` as JSON; see ``publish(_:)``.
     public func publish(
-        _ value: some Encodable, to topic: String, key: String? = nil, id: String? = nil, headers: [Header] = []
+        _ value: some Encodable,
+        to topic: String,
+        key: String? = nil,
+        id: String? = nil,
+        headers: [Header] = []
     ) throws {
         try publish(OutgoingMessage(json: value, to: topic, key: key, id: id, headers: headers))
     }
 }
 
 extension OutgoingMessage {
-    /// A message whose payload is `value` as JSON, with `id` in its `message-id` header. Throws what encoding the value throws.
+    /// A message whose payload is `value` as JSON, with `id` in its `message-id` header. Throws what encoding the value
+    /// throws.
     public init(
-        json value: some Encodable, to topic: String, key: String? = nil, id: String? = nil, headers: [Header] = []
+        json value: some Encodable,
+        to topic: String,
+        key: String? = nil,
+        id: String? = nil,
+        headers: [Header] = []
     ) throws {
         let ids = id.map { [Header.messageID($0)] } ?? []
         self.init(to: topic, key: key, payload: try JSONCoding.encode(value), headers: ids + headers)

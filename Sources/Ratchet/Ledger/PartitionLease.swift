@@ -10,7 +10,8 @@ package final class PartitionLease: @unchecked Sendable {
     package let group: String
     /// The pipeline's number for the partition.
     package let slot: Int
-    /// Where the partition stood when the lease was taken: the member before may have settled more since it was looked up.
+    /// Where the partition stood when the lease was taken: the member before may have settled more since it was looked
+    /// up.
     package let startOffset: Int64
     /// Where the partition stands, shared by all leases of it.
     let position: PartitionPosition
@@ -21,7 +22,11 @@ package final class PartitionLease: @unchecked Sendable {
     var journalNumber = -1
 
     init(
-        partition: TopicPartition, group: String = "", generation: Int64, slot: Int, startOffset: Int64 = 0,
+        partition: TopicPartition,
+        group: String = "",
+        generation: Int64,
+        slot: Int,
+        startOffset: Int64 = 0,
         position: PartitionPosition
     ) {
         self.partition = partition

@@ -68,7 +68,9 @@ struct Settlement<Handler: SettlementHandler>: ~Copyable {
         builder = store.builder
     }
 
-    consuming func settle(_ entries: [SettlementEntry], in transaction: borrowing WriteTransaction) throws -> SettlementReport {
+    consuming func settle(_ entries: [SettlementEntry], in transaction: borrowing WriteTransaction) throws
+        -> SettlementReport
+    {
         builder.pointee.removeAll()
         scope.begin()
         report.outcomes.reserveCapacity(entries.count)
@@ -76,7 +78,9 @@ struct Settlement<Handler: SettlementHandler>: ~Copyable {
         clock = store.time.monotonic()
         for number in entries.indices {
             let outcome = try settle(entries[number], number: number, in: transaction)
-            if entries[number].batch.isKeyed, !isRecorded(outcome, entries[number]) { unrecorded.append(entries[number].fingerprint) }
+            if entries[number].batch.isKeyed, !isRecorded(outcome, entries[number]) {
+                unrecorded.append(entries[number].fingerprint)
+            }
             report.outcomes.append(outcome)
         }
         endRun()
@@ -101,7 +105,9 @@ struct Settlement<Handler: SettlementHandler>: ~Copyable {
     }
 
     private mutating func settle(
-        _ entry: SettlementEntry, number: Int, in transaction: borrowing WriteTransaction
+        _ entry: SettlementEntry,
+        number: Int,
+        in transaction: borrowing WriteTransaction
     ) throws -> SettlementOutcome {
         let lease = entry.batch.lease
         let position = lease.position
@@ -131,7 +137,9 @@ struct Settlement<Handler: SettlementHandler>: ~Copyable {
 
     /// The record of the same key, from an earlier commit or earlier in this one.
     private mutating func earlier(
-        _ entry: SettlementEntry, number: Int, in transaction: borrowing WriteTransaction
+        _ entry: SettlementEntry,
+        number: Int,
+        in transaction: borrowing WriteTransaction
     ) throws -> JournalLayout.Record? {
         while nextCandidate < candidates.count, candidates[nextCandidate].entry < number { nextCandidate += 1 }
         var at = nextCandidate
@@ -154,7 +162,10 @@ struct Settlement<Handler: SettlementHandler>: ~Copyable {
     }
 
     private mutating func settleDuplicate(
-        _ entry: SettlementEntry, of first: JournalLayout.Record, number: Int, in transaction: borrowing WriteTransaction
+        _ entry: SettlementEntry,
+        of first: JournalLayout.Record,
+        number: Int,
+        in transaction: borrowing WriteTransaction
     ) throws -> SettlementOutcome {
         if isConflict(entry, with: first) {
             report.conflicts.append(number)
@@ -173,7 +184,9 @@ struct Settlement<Handler: SettlementHandler>: ~Copyable {
     }
 
     private mutating func runHandler(
-        _ entry: SettlementEntry, number: Int, in transaction: borrowing WriteTransaction
+        _ entry: SettlementEntry,
+        number: Int,
+        in transaction: borrowing WriteTransaction
     ) throws -> SettlementOutcome {
         scope.begin(entry)
         do {
@@ -195,7 +208,9 @@ struct Settlement<Handler: SettlementHandler>: ~Copyable {
     }
 
     private mutating func settleFailure(
-        _ entry: SettlementEntry, _ error: any Error, in transaction: borrowing WriteTransaction
+        _ entry: SettlementEntry,
+        _ error: any Error,
+        in transaction: borrowing WriteTransaction
     ) throws -> SettlementOutcome {
         switch handler.decide(error, for: entry) {
         case .deadLetter: return try giveUp(entry, .handler, error, in: transaction)
@@ -210,7 +225,10 @@ struct Settlement<Handler: SettlementHandler>: ~Copyable {
     }
 
     private mutating func giveUp(
-        _ entry: SettlementEntry, _ reason: DeadLetter.Reason, _ error: any Error, in transaction: borrowing WriteTransaction
+        _ entry: SettlementEntry,
+        _ reason: DeadLetter.Reason,
+        _ error: any Error,
+        in transaction: borrowing WriteTransaction
     ) throws -> SettlementOutcome {
         let id = try store.append(entry, reason: reason, error: error, in: transaction)
         record(entry, .deadLettered, deadLetter: id)
@@ -234,15 +252,22 @@ extension Settlement {
         UInt32(truncatingIfNeeded: Checksum.xxh64(entry.batch.messages.parts(at: Int(entry.index)).payload))
     }
 
-    private mutating func record(_ entry: SettlementEntry, _ outcome: JournalLayout.Outcome, deadLetter: UInt64? = nil) {
+    private mutating func record(_ entry: SettlementEntry, _ outcome: JournalLayout.Outcome, deadLetter: UInt64? = nil)
+    {
         guard entry.batch.isKeyed else { return }
         let lease = entry.batch.lease
         touch(lease)
         let digest = handler.conflicts == .ignore ? 0 : payloadDigest(entry)
         entry.batch.withKey(at: Int(entry.index)) { key in
             builder.pointee.append(
-                key: key, fingerprint: entry.fingerprint, outcome: outcome, partition: lease.journalNumber, offset: entry.offset,
-                payloadDigest: digest, deadLetter: deadLetter)
+                key: key,
+                fingerprint: entry.fingerprint,
+                outcome: outcome,
+                partition: lease.journalNumber,
+                offset: entry.offset,
+                payloadDigest: digest,
+                deadLetter: deadLetter
+            )
         }
     }
 
@@ -258,7 +283,8 @@ extension Settlement {
         return run.covered.contains(entry.offset)
     }
 
-    // Messages are nearly always settled in order: their offsets are gathered, and only the last one's digest is needed.
+    // Messages are nearly always settled in order: their offsets are gathered, and only the last one's digest is
+    // needed.
     private mutating func markDone(_ entry: SettlementEntry) {
         touch(entry.batch.lease)
         let index = Int(entry.index)
@@ -306,6 +332,7 @@ public struct PayloadConflictError: Error, Hashable, Sendable, CustomStringConve
 }
 
 extension LMDBError {
-    /// Whether only the row is at fault that was asked for, and nothing was changed: a key of no bytes or of too many, a value of another type.
+    /// Whether only the row is at fault that was asked for, and nothing was changed: a key of no bytes or of too many,
+    /// a value of another type.
     fileprivate var isOfOneRow: Bool { code == .keyEmpty || code == .keyTooLarge || code == .undecodable }
 }

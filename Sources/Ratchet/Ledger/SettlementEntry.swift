@@ -12,13 +12,15 @@ package struct SettlementEntry: Sendable {
     package var attempt: Int32 = 1
     /// The first of a blocked lane: what follows it may pass again.
     package var opensLane = false
-    /// Its lane's number, where handlers run in tasks; asked for several times there, and never for most messages otherwise.
+    /// Its lane's number, where handlers run in tasks; asked for several times there, and never for most messages
+    /// otherwise.
     package var lane: UInt64?
     /// Whether it has claimed its key.
     package var holdsClaim = false
     /// It never reached a handler: it waits for nobody.
     package var isFault = false
-    /// What came of it before the ledger; nil where the handler runs in the transaction. One reference, because entries are copied often.
+    /// What came of it before the ledger; nil where the handler runs in the transaction. One reference, because entries
+    /// are copied often.
     package var result: HandlerResult?
 
     package var verdict: Verdict? {
@@ -53,7 +55,8 @@ package indirect enum HandlerResult: Sendable {
     case duplicate
 }
 
-/// A message was taken for a duplicate, and the first one's key has left the window since: its handler has to run after all.
+/// A message was taken for a duplicate, and the first one's key has left the window since: its handler has to run after
+/// all.
 struct ForgottenKeyError: Error, CustomStringConvertible {
     var description: String { "the key that was done before has left the deduplication window meanwhile" }
 }

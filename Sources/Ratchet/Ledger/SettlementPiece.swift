@@ -14,7 +14,10 @@ final class SettlementPiece<Handler: SettlementHandler & Sendable>: WritePiece, 
     private var report: SettlementReport?
 
     init(
-        store: LedgerStore, entries: [SettlementEntry], handler: Handler, publishes: Bool,
+        store: LedgerStore,
+        entries: [SettlementEntry],
+        handler: Handler,
+        publishes: Bool,
         completion: @escaping @Sendable ([SettlementEntry], Result<SettlementReport, any Error>) -> Void
     ) {
         self.store = store
@@ -22,7 +25,8 @@ final class SettlementPiece<Handler: SettlementHandler & Sendable>: WritePiece, 
         self.handler = handler
         self.publishes = publishes
         self.completion = completion
-        // A record, its share of the index pages, and what the effects carry; state pages are counted once they are in use.
+        // A record, its share of the index pages, and what the effects carry; state pages are counted once they are in
+        // use.
         byteCount = entries.reduce(1 << 16) { size, entry in
             guard case .effects(let effects)? = entry.result else { return size + 128 }
             return size + 128 + effects.outgoing.byteCount
@@ -40,7 +44,8 @@ final class SettlementPiece<Handler: SettlementHandler & Sendable>: WritePiece, 
         switch result {
         case .success: completion(entries, .success(report ?? SettlementReport()))
         case .failure(let error):
-            // The memory has moved on, or later messages of the same keys are on their way: nothing may pass what failed.
+            // The memory has moved on, or later messages of the same keys are on their way: nothing may pass what
+            // failed.
             store.fail(error)
             completion(entries, .failure(error))
         }

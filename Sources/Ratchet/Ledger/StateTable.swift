@@ -3,10 +3,11 @@ public import LMDB
 /// A type with a small binary form of its own: integers, text and bytes have one.
 public typealias RawCodable = LMDB.RawCodable
 
-/// A table of a pipeline's own state in the ledger: what its handlers read and write in the transaction that settles the message.
+/// A table of a pipeline's own state in the ledger: what its handlers read and write in the transaction that settles
+/// the message.
 ///
-/// A table is made when it is first written to. Its name is all that identifies it: two values with one name are one table, and must agree about
-/// the types.
+/// A table is made when it is first written to. Its name is all that identifies it: two values with one name are one
+/// table, and must agree about the types.
 public struct StateTable<Key: RawCodable, Value: Sendable>: Sendable {
     /// The table's name: 1 to 200 bytes of UTF-8.
     public let name: String
@@ -59,12 +60,14 @@ struct StateCoding<Value: Sendable>: Sendable {
     static func raw() -> StateCoding<Value> where Value: RawCodable {
         StateCoding(
             withBytes: { value, body in try value.withRawBytes(body) },
-            decode: { try Value(rawBytes: $0) })
+            decode: { try Value(rawBytes: $0) }
+        )
     }
 
     static func json() -> StateCoding<Value> where Value: Codable {
         StateCoding(
             withBytes: { value, body in try JSONCoding.encode(value).withUnsafeBytes(body) },
-            decode: { try JSONCoding.decode(Value.self, from: $0) })
+            decode: { try JSONCoding.decode(Value.self, from: $0) }
+        )
     }
 }

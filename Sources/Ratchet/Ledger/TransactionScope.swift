@@ -1,6 +1,7 @@
 import LMDB
 
-/// What lies around one piece's transaction: tables that are open, what can be undone, what is to be published. On the writer thread only.
+/// What lies around one piece's transaction: tables that are open, what can be undone, what is to be published. On the
+/// writer thread only.
 final class TransactionScope {
     var entry: SettlementEntry?
     var undo = UndoLog()
@@ -50,7 +51,9 @@ final class TransactionScope {
         if !message.headers.contains(where: { $0.name == Header.messageIDName }) {
             guard let entry else {
                 throw LedgerError(
-                    .invalidArgument, "a message for topic '\(message.topic)' has no `message-id` and no message to derive one from")
+                    .invalidArgument,
+                    "a message for topic '\(message.topic)' has no `message-id` and no message to derive one from"
+                )
             }
             message.headers.append(.messageID(Self.derivedID(of: entry, number: outgoing.count - outgoingMark)))
         }
@@ -60,10 +63,12 @@ final class TransactionScope {
     static func noSink(_ topic: String) -> LedgerError {
         LedgerError(
             .invalidArgument,
-            "a message for topic '\(topic)' was published, and the pipeline has no sink; give it one by `publishingTo:`")
+            "a message for topic '\(topic)' was published, and the pipeline has no sink; give it one by `publishingTo:`"
+        )
     }
 
-    /// The id of the so-manieth message that `entry` publishes: it depends on nothing that a retry or a crash could change.
+    /// The id of the so-manieth message that `entry` publishes: it depends on nothing that a retry or a crash could
+    /// change.
     static func derivedID(of entry: SettlementEntry, number: Int) -> String {
         let origin =
             entry.batch.key(at: Int(entry.index))?.description ?? "\(entry.batch.lease.partition)/\(entry.offset)"

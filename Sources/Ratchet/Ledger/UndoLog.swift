@@ -1,6 +1,7 @@
 import LMDB
 
-/// What state tables held before the current message wrote to them, so that a message that fails undoes its own writes and nobody else's.
+/// What state tables held before the current message wrote to them, so that a message that fails undoes its own writes
+/// and nobody else's.
 struct UndoLog {
     private struct Row {
         var table: Table

@@ -21,7 +21,8 @@ public struct Header: Hashable, Sendable {
 }
 
 extension Header {
-    /// The header that carries a message's id, `message-id`: what ``IdempotencyKey`` reads by default and the outbox writes.
+    /// The header that carries a message's id, `message-id`: what ``IdempotencyKey`` reads by default and the outbox
+    /// writes.
     public static let messageIDName = "message-id"
 
     /// A `message-id` header.

@@ -16,7 +16,12 @@ public struct Message: Sendable {
 
     /// When it was produced or appended, in milliseconds since 1970.
     public var timestamp: Int64 {
-        Int64(littleEndian: batch.record(at: index).loadUnaligned(fromByteOffset: RecordLayout.timestampOffset, as: Int64.self))
+        Int64(
+            littleEndian: batch.record(at: index).loadUnaligned(
+                fromByteOffset: RecordLayout.timestampOffset,
+                as: Int64.self
+            )
+        )
     }
 
     /// A copy of the key, nil if it has none.

@@ -6,7 +6,8 @@ public final class MessageBatch: @unchecked Sendable {
     public let partition: TopicPartition
     /// The generation of the assignment under which it was fetched.
     public let generation: Int64
-    /// The offset from which the source read. What lies between it and the first message does not exist: a log has holes.
+    /// The offset from which the source read. What lies between it and the first message does not exist: a log has
+    /// holes.
     public let startOffset: Int64
     /// How many messages it holds: at least one.
     public let count: Int
@@ -16,11 +17,16 @@ public final class MessageBatch: @unchecked Sendable {
     private let records: UnsafeMutableBufferPointer<UInt32>
     private let offsets: UnsafeMutableBufferPointer<Int64>
 
-    /// A batch of `count` records of at most `byteCount` bytes in all; `fill` writes them, one after the other, and tells each
-    /// one's offset by the closure it is given. Throws ``MessageError/Code/malformed`` unless exactly `count` well-formed records
-    /// with rising offsets from `startOffset` on were written; the lengths in them are checked before anything is read by them.
+    /// A batch of `count` records of at most `byteCount` bytes in all; `fill` writes them, one after the other, and
+    /// tells each one's offset by the closure it is given. Throws ``MessageError/Code/malformed`` unless exactly
+    /// `count` well-formed records with rising offsets from `startOffset` on were written; the lengths in them are
+    /// checked before anything is read by them.
     package init(
-        partition: TopicPartition, generation: Int64, startOffset: Int64, count: Int, byteCount: Int,
+        partition: TopicPartition,
+        generation: Int64,
+        startOffset: Int64,
+        count: Int,
+        byteCount: Int,
         fill: (_ bytes: UnsafeMutableRawBufferPointer, _ offsets: UnsafeMutableBufferPointer<Int64>) throws -> Void
     ) throws {
         self.partition = partition
@@ -78,7 +84,8 @@ public final class MessageBatch: @unchecked Sendable {
     /// The size of all records, in bytes.
     public var byteCount: Int { storage.count }
 
-    /// What message `index` settles when it is done: the offsets from the end of the message before it to its own, holes included.
+    /// What message `index` settles when it is done: the offsets from the end of the message before it to its own,
+    /// holes included.
     package func coveredOffsets(at index: Int) -> Range<Int64> {
         let start = index == 0 ? startOffset : offsets[index - 1] + 1
         return start..<offsets[index] + 1
@@ -91,8 +98,11 @@ public final class MessageBatch: @unchecked Sendable {
         return UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(storage)[start..<start + size])
     }
 
-    /// The parts of the record at `index`, relative to ``record(at:)``. The lengths were checked when the batch was made.
-    package func parts(at index: Int) -> (key: UnsafeRawBufferPointer?, headers: UnsafeRawBufferPointer, payload: UnsafeRawBufferPointer) {
+    /// The parts of the record at `index`, relative to ``record(at:)``. The lengths were checked when the batch was
+    /// made.
+    package func parts(at index: Int) -> (
+        key: UnsafeRawBufferPointer?, headers: UnsafeRawBufferPointer, payload: UnsafeRawBufferPointer
+    ) {
         let record = record(at: index)
         let keyLength = Int(Int32(littleEndian: record.loadUnaligned(fromByteOffset: 4, as: Int32.self)))
         let headersLength = Int(UInt32(littleEndian: record.loadUnaligned(fromByteOffset: 8, as: UInt32.self)))
@@ -105,6 +115,9 @@ public final class MessageBatch: @unchecked Sendable {
         )
     }
 
-    /// A digest of the record at `index`, key, headers, payload and timestamp: tells whether an offset still holds the same record.
-    package func digest(at index: Int) -> UInt64 { Checksum.xxh64(record(at: index), seed: UInt64(bitPattern: offsets[index])) }
+    /// A digest of the record at `index`, key, headers, payload and timestamp: tells whether an offset still holds the
+    /// same record.
+    package func digest(at index: Int) -> UInt64 {
+        Checksum.xxh64(record(at: index), seed: UInt64(bitPattern: offsets[index]))
+    }
 }

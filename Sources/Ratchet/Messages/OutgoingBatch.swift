@@ -1,4 +1,5 @@
-/// Messages on their way to topics, already encoded: one buffer, so that neither the writer nor a sink encodes anything again.
+/// Messages on their way to topics, already encoded: one buffer, so that neither the writer nor a sink encodes anything
+/// again.
 ///
 /// A value; appending costs a copy of the bytes and nothing else. Everything is checked on the way in, so what a batch
 /// holds can be written as it is.
@@ -43,13 +44,22 @@ public struct OutgoingBatch: Sendable {
     /// than ``maximumRecordSize`` bytes, and then appends nothing.
     public mutating func append(_ message: OutgoingMessage) throws(MessageError) {
         try append(
-            to: message.topic, key: message.key, payload: message.payload, headers: message.headers,
-            partition: message.partition)
+            to: message.topic,
+            key: message.key,
+            payload: message.payload,
+            headers: message.headers,
+            partition: message.partition
+        )
     }
 
-    /// Appends one message from its parts; `timestamp` is in milliseconds since 1970, nil for the broker's own at append.
+    /// Appends one message from its parts; `timestamp` is in milliseconds since 1970, nil for the broker's own at
+    /// append.
     public mutating func append(
-        to topic: String, key: [UInt8]?, payload: [UInt8], headers: [Header] = [], partition: Int? = nil,
+        to topic: String,
+        key: [UInt8]?,
+        payload: [UInt8],
+        headers: [Header] = [],
+        partition: Int? = nil,
         timestamp: Int64? = nil
     ) throws(MessageError) {
         let size = payload.count + (key?.count ?? 0) + RecordLayout.size(of: headers) + RecordLayout.fixedSize
@@ -78,7 +88,9 @@ public struct OutgoingBatch: Sendable {
                 bytes.appendRecord(key: nil, headers: headers, payload: payload, timestamp: timestamp ?? -1)
             }
         }
-        entries.append(Entry(topic: index(of: topic), partition: Int32(partition ?? -1), start: start, end: bytes.count))
+        entries.append(
+            Entry(topic: index(of: topic), partition: Int32(partition ?? -1), start: start, end: bytes.count)
+        )
     }
 
     /// Appends a record that is encoded already: one entry of another batch, or of the outbox.
@@ -117,8 +129,10 @@ extension OutgoingBatch {
         let entry = other.entries[index]
         other.bytes.withUnsafeBytes {
             append(
-                record: UnsafeRawBufferPointer(rebasing: $0[entry.start..<entry.end]), to: other.topics[Int(entry.topic)],
-                partition: entry.partition)
+                record: UnsafeRawBufferPointer(rebasing: $0[entry.start..<entry.end]),
+                to: other.topics[Int(entry.topic)],
+                partition: entry.partition
+            )
         }
     }
 

@@ -22,7 +22,11 @@ public struct OutgoingMessage: Hashable, Sendable {
 
     /// A message whose key is text, stored as UTF-8.
     public init(
-        to topic: String, key: String? = nil, payload: [UInt8], headers: [Header] = [], partition: Int? = nil
+        to topic: String,
+        key: String? = nil,
+        payload: [UInt8],
+        headers: [Header] = [],
+        partition: Int? = nil
     ) {
         self.init(to: topic, key: key.map { Array($0.utf8) }, payload: payload, headers: headers, partition: partition)
     }

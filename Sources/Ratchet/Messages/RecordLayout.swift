@@ -18,7 +18,8 @@ package enum RecordLayout {
         package var end: Int
     }
 
-    /// Reads the record that begins at `start`; throws ``MessageError/malformed`` when a length does not fit the buffer.
+    /// Reads the record that begins at `start`; throws ``MessageError/malformed`` when a length does not fit the
+    /// buffer.
     package static func parts(of bytes: UnsafeRawBufferPointer, at start: Int) throws(MessageError) -> Parts {
         guard start >= 0, start <= bytes.count, bytes.count - start >= fixedSize else {
             throw MessageError(.malformed, "a record of under \(fixedSize) bytes at byte \(start)")
@@ -30,22 +31,30 @@ package enum RecordLayout {
         let keySize = max(keyLength, 0)
         guard keyLength >= -1, size <= bytes.count - start, size == fixedSize + keySize + headersLength + payloadLength
         else {
-            throw MessageError(.malformed, "a record of \(size) bytes at byte \(start) of \(bytes.count), with lengths \(keyLength), \(headersLength), \(payloadLength)")
+            throw MessageError(
+                .malformed,
+                "a record of \(size) bytes at byte \(start) of \(bytes.count), with lengths \(keyLength), \(headersLength), \(payloadLength)"
+            )
         }
         let timestamp = Int64(littleEndian: bytes.loadUnaligned(fromByteOffset: start + 16, as: Int64.self))
         let key = start + fixedSize
         let headers = key + keySize
         let payload = headers + headersLength
         return Parts(
-            key: keyLength < 0 ? nil : key..<headers, headers: headers..<payload,
-            payload: payload..<payload + payloadLength, timestamp: timestamp, end: start + size)
+            key: keyLength < 0 ? nil : key..<headers,
+            headers: headers..<payload,
+            payload: payload..<payload + payloadLength,
+            timestamp: timestamp,
+            end: start + size
+        )
     }
 
-    /// Calls `body` with each header's name and value in place, until it returns false. Returns false if the bytes are not
-    /// a list of headers: a length does not fit.
+    /// Calls `body` with each header's name and value in place, until it returns false. Returns false if the bytes are
+    /// not a list of headers: a length does not fit.
     @discardableResult
     package static func forEachHeader(
-        in headers: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Bool
+        in headers: UnsafeRawBufferPointer,
+        _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Bool
     ) -> Bool {
         var at = 0
         while at < headers.count {
@@ -58,7 +67,8 @@ package enum RecordLayout {
             guard
                 body(
                     UnsafeRawBufferPointer(rebasing: headers[name..<value]),
-                    UnsafeRawBufferPointer(rebasing: headers[value..<value + valueLength]))
+                    UnsafeRawBufferPointer(rebasing: headers[value..<value + valueLength])
+                )
             else { return true }
             at = value + valueLength
         }
@@ -77,7 +87,10 @@ package enum RecordLayout {
 extension [UInt8] {
     /// Appends one record; the caller has checked the sizes.
     package mutating func appendRecord(
-        key: UnsafeRawBufferPointer?, headers: [Header], payload: UnsafeRawBufferPointer, timestamp: Int64
+        key: UnsafeRawBufferPointer?,
+        headers: [Header],
+        payload: UnsafeRawBufferPointer,
+        timestamp: Int64
     ) {
         let headersLength = headers.isEmpty ? 0 : RecordLayout.size(of: headers)
         let keyLength = key?.count ?? 0

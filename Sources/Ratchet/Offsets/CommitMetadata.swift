@@ -1,5 +1,5 @@
-/// What Ratchet stores beside a committed offset: whose commit it was, so that an operator's reset, a foreign ledger and an old copy
-/// of our own are told apart.
+/// What Ratchet stores beside a committed offset: whose commit it was, so that an operator's reset, a foreign ledger
+/// and an old copy of our own are told apart.
 public struct CommitMetadata: Hashable, Sendable, CustomStringConvertible {
     /// The id of the ledger that committed: 32 hexadecimal digits.
     public let ledger: String

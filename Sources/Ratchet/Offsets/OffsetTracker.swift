@@ -1,7 +1,7 @@
 /// Which offsets of one partition are done: a watermark below which everything is, and a sparse set above it.
 ///
-/// A pure value. A message settles the offsets from the end of the message before it to its own, so that the holes of a log
-/// (compaction, transaction markers) never stop the watermark: the done prefix is contiguous in delivery order.
+/// A pure value. A message settles the offsets from the end of the message before it to its own, so that the holes of a
+/// log (compaction, transaction markers) never stop the watermark: the done prefix is contiguous in delivery order.
 public struct OffsetTracker: Hashable, Sendable {
     /// Done offsets above the watermark: `start..<end`, and the digest of the record at `end - 1`.
     package struct Run: Hashable, Sendable {

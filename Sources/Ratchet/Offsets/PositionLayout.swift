@@ -17,8 +17,8 @@ package enum PositionLayout {
         }
     }
 
-    /// The key of a position: cluster, topic (its id where it can be read), partition and group, each with its length, so that no
-    /// two can be taken for one another.
+    /// The key of a position: cluster, topic (its id where it can be read), partition and group, each with its length,
+    /// so that no two can be taken for one another.
     package static func key(cluster: String, topic: String, partition: Int, group: String) -> [UInt8] {
         var key: [UInt8] = []
         for part in [cluster, topic, group] {
@@ -48,13 +48,15 @@ package enum PositionLayout {
         bytes.appendLittleEndian(bytes.withUnsafeBytes { Checksum.xxh64($0) })
     }
 
-    /// The position in `bytes`, nil if they are not one: another version, a length that does not fit, a checksum that is wrong,
-    /// runs out of order.
+    /// The position in `bytes`, nil if they are not one: another version, a length that does not fit, a checksum that
+    /// is wrong, runs out of order.
     package static func decode(_ bytes: UnsafeRawBufferPointer) -> Position? {
         guard bytes.count >= fixedSize + 8, bytes[0] == version else { return nil }
         let count = Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self)))
         guard bytes.count == fixedSize + count * runSize + 8 else { return nil }
-        func integer(_ at: Int) -> Int64 { Int64(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: Int64.self)) }
+        func integer(_ at: Int) -> Int64 {
+            Int64(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: Int64.self))
+        }
         let sum = UInt64(bitPattern: integer(bytes.count - 8))
         guard sum == Checksum.xxh64(UnsafeRawBufferPointer(rebasing: bytes[..<(bytes.count - 8)])) else { return nil }
         let watermark = integer(8)
@@ -63,13 +65,18 @@ package enum PositionLayout {
         for index in 0..<count {
             let at = fixedSize + index * runSize
             let run = OffsetTracker.Run(
-                start: integer(at), end: integer(at + 8), digest: UInt64(bitPattern: integer(at + 16)))
+                start: integer(at),
+                end: integer(at + 8),
+                digest: UInt64(bitPattern: integer(at + 16))
+            )
             guard run.start > previous, run.end > run.start else { return nil }
             previous = run.end
             runs.append(run)
         }
         let digest = bytes[1] == 0 ? nil : UInt64(bitPattern: integer(16))
         return Position(
-            tracker: OffsetTracker(watermark: watermark, lastDigest: digest, runs: runs), generation: integer(24))
+            tracker: OffsetTracker(watermark: watermark, lastDigest: digest, runs: runs),
+            generation: integer(24)
+        )
     }
 }

@@ -1,7 +1,7 @@
 /// Where to start in a partition that was just assigned, or why not to: the ledger decides, the broker follows.
 ///
-/// Pure. Source of the rules: an offset that the ledger knows is believed only where the record it was reached by still stands, since a
-/// topic made anew or a truncated log uses the same offsets for other messages.
+/// Pure. Source of the rules: an offset that the ledger knows is believed only where the record it was reached by still
+/// stands, since a topic made anew or a truncated log uses the same offsets for other messages.
 package enum ResumeDecision: Hashable, Sendable {
     /// Begin at this offset.
     case start(at: Int64)
@@ -20,7 +20,11 @@ package enum ResumeDecision: Hashable, Sendable {
     }
 
     package static func decide(
-        assignment: Assignment, ledger: OffsetTracker?, ledgerID: String, policy: ResumePolicy, evidence: Evidence
+        assignment: Assignment,
+        ledger: OffsetTracker?,
+        ledgerID: String,
+        policy: ResumePolicy,
+        evidence: Evidence
     ) -> ResumeDecision {
         let log = assignment.log
         guard let ledger else { return first(assignment, ledgerID: ledgerID, policy: policy) }
@@ -33,12 +37,14 @@ package enum ResumeDecision: Hashable, Sendable {
         guard position <= log.upperBound else {
             return .refuse(
                 .offsetsReused,
-                "the ledger's position \(position) is past the log's end \(log.upperBound): topic made anew or log truncated")
+                "the ledger's position \(position) is past the log's end \(log.upperBound): topic made anew or log truncated"
+            )
         }
         guard position >= log.lowerBound else {
             return .refuse(
                 .retentionPassed,
-                "the ledger's position \(position) is before the log's start \(log.lowerBound): retention deleted messages that were never processed")
+                "the ledger's position \(position) is before the log's start \(log.lowerBound): retention deleted messages that were never processed"
+            )
         }
         guard let digest = ledger.lastDigest, position > log.lowerBound else { return .start(at: position) }
         switch evidence {
@@ -47,13 +53,19 @@ package enum ResumeDecision: Hashable, Sendable {
         case .digest(digest): return .start(at: position)
         case .digest:
             return .refuse(
-                .offsetsReused, "the record before the ledger's position \(position) is not the one that was processed")
+                .offsetsReused,
+                "the record before the ledger's position \(position) is not the one that was processed"
+            )
         }
     }
 
     /// What the group's offset asks for where it is not the ledger's; nil to go on at the ledger's.
     private static func disagreement(
-        _ committed: CommittedOffset, _ position: Int64, log: Range<Int64>, ledgerID: String, policy: ResumePolicy
+        _ committed: CommittedOffset,
+        _ position: Int64,
+        log: Range<Int64>,
+        ledgerID: String,
+        policy: ResumePolicy
     ) -> ResumeDecision? {
         if let owner = CommitMetadata(committed.metadata)?.ledger {
             // Ours and older: the ledger was synced, and the commit had not followed yet.
@@ -67,7 +79,8 @@ package enum ResumeDecision: Hashable, Sendable {
             if policy.lineage == .refuse {
                 return .refuse(
                     .foreignLedger,
-                    "offset \(committed.offset) was committed under ledger \(owner), this one is \(ledgerID)")
+                    "offset \(committed.offset) was committed under ledger \(owner), this one is \(ledgerID)"
+                )
             }
             return committed.offset > position ? restart(at: committed.offset, log: log) : nil
         }
@@ -92,7 +105,9 @@ package enum ResumeDecision: Hashable, Sendable {
 
     private static func outside(_ log: Range<Int64>, _ offset: Int64) -> ResumeDecision {
         .refuse(
-            .offsetsReused, "the group's offset \(offset) is outside the log's \(log.lowerBound)..<\(log.upperBound)")
+            .offsetsReused,
+            "the group's offset \(offset) is outside the log's \(log.lowerBound)..<\(log.upperBound)"
+        )
     }
 
     private static func first(_ assignment: Assignment, ledgerID: String, policy: ResumePolicy) -> ResumeDecision {
@@ -103,12 +118,14 @@ package enum ResumeDecision: Hashable, Sendable {
             if metadata.ledger == ledgerID {
                 return .refuse(
                     .olderLedger,
-                    "the group has committed \(committed.offset) under this ledger's own id, which knows no position: the ledger was restored from an old copy")
+                    "the group has committed \(committed.offset) under this ledger's own id, which knows no position: the ledger was restored from an old copy"
+                )
             }
             if policy.lineage == .refuse {
                 return .refuse(
                     .foreignLedger,
-                    "offset \(committed.offset) was committed under ledger \(metadata.ledger), this one is \(ledgerID): its state and window are not here")
+                    "offset \(committed.offset) was committed under ledger \(metadata.ledger), this one is \(ledgerID): its state and window are not here"
+                )
             }
         }
         guard isWithin(assignment.log, committed.offset) else { return outside(assignment.log, committed.offset) }

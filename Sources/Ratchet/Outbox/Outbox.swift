@@ -1,7 +1,8 @@
 import LMDB
 import Synchronization
 
-/// The ledger's outbox: messages that were committed with their cause and wait to be sent, in entries of one commit each.
+/// The ledger's outbox: messages that were committed with their cause and wait to be sent, in entries of one commit
+/// each.
 package final class Outbox: Sendable {
     private struct State {
         var isRelayed = false
@@ -47,9 +48,11 @@ package final class Outbox: Sendable {
     /// The sink has confirmed so many.
     func confirmed(_ messages: Int) { unconfirmed.subtract(messages, ordering: .relaxed) }
 
-    /// Reads entries from number `first` on into `batch`, until it holds `messages` or more, and tells each one's number and how many messages it
-    /// brought.
-    func read(from first: UInt64, into batch: inout OutgoingBatch, messages: Int) throws -> [(entry: UInt64, count: Int)] {
+    /// Reads entries from number `first` on into `batch`, until it holds `messages` or more, and tells each one's
+    /// number and how many messages it brought.
+    func read(from first: UInt64, into batch: inout OutgoingBatch, messages: Int) throws -> [(
+        entry: UInt64, count: Int
+    )] {
         try environment.read { transaction in
             try transaction.withCursor(in: table) { cursor in
                 var entries: [(entry: UInt64, count: Int)] = []
@@ -83,8 +86,8 @@ package final class Outbox: Sendable {
         news.tell()
     }
 
-    /// Returns once everything that the outbox holds now is sent, or the task is cancelled. What is committed meanwhile is not waited for: other
-    /// pipelines of the ledger may go on for ever.
+    /// Returns once everything that the outbox holds now is sent, or the task is cancelled. What is committed meanwhile
+    /// is not waited for: other pipelines of the ledger may go on for ever.
     package func drained() async throws {
         guard let last = try entry({ try $0.last()?.integerKey }) else { return }
         while !Task.isCancelled {

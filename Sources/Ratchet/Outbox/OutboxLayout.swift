@@ -39,7 +39,8 @@ package enum OutboxLayout {
         let sum = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: body.count, as: UInt64.self))
         guard sum == Checksum.xxh64(body) else { return nil }
         var reader = ByteReader(body)
-        guard reader.integer(UInt8.self) == version, reader.integer(UInt8.self) == 0, let topicCount: UInt16 = reader.integer(),
+        guard reader.integer(UInt8.self) == version, reader.integer(UInt8.self) == 0,
+            let topicCount: UInt16 = reader.integer(),
             let count: UInt32 = reader.integer()
         else { return nil }
         var topics: [String] = []
@@ -48,7 +49,8 @@ package enum OutboxLayout {
             topics.append(String(decoding: name, as: UTF8.self))
         }
         for _ in 0..<count {
-            guard let topic: UInt16 = reader.integer(), let partition: Int32 = reader.integer(), Int(topic) < topics.count,
+            guard let topic: UInt16 = reader.integer(), let partition: Int32 = reader.integer(),
+                Int(topic) < topics.count,
                 let parts = try? RecordLayout.parts(of: body, at: reader.at),
                 let record = reader.bytes(parts.end - reader.at)
             else { return nil }

@@ -2,8 +2,8 @@ import Logging
 
 /// Sends the outbox to a sink: in order per key, again until confirmed, always under the same ids.
 ///
-/// An entry is deleted once all of its messages are confirmed. After a crash in between they are sent again: a receiver tells them by
-/// their `message-id`.
+/// An entry is deleted once all of its messages are confirmed. After a crash in between they are sent again: a receiver
+/// tells them by their `message-id`.
 package struct OutboxRelay: Sendable {
     package struct Settings: Sendable {
         /// The most messages in one send.
@@ -23,8 +23,14 @@ package struct OutboxRelay: Sendable {
     private let sent: @Sendable (Int) -> Void
 
     init(
-        outbox: Outbox, sink: any Sink, settings: Settings, clock: any Clock<Duration>, time: TimeSource,
-        random: @escaping @Sendable () -> UInt64, logger: Logger, sent: @escaping @Sendable (Int) -> Void
+        outbox: Outbox,
+        sink: any Sink,
+        settings: Settings,
+        clock: any Clock<Duration>,
+        time: TimeSource,
+        random: @escaping @Sendable () -> UInt64,
+        logger: Logger,
+        sent: @escaping @Sendable (Int) -> Void
     ) {
         self.outbox = outbox
         self.sink = sink
@@ -36,8 +42,8 @@ package struct OutboxRelay: Sendable {
         self.sent = sent
     }
 
-    /// Runs until the task is cancelled; a message that is being sent then is sent again by whoever comes next. Throws when the outbox cannot be
-    /// read or written.
+    /// Runs until the task is cancelled; a message that is being sent then is sent again by whoever comes next. Throws
+    /// when the outbox cannot be read or written.
     package func run() async throws {
         guard await outbox.becomeRelay() else { return }
         defer { outbox.endRelay() }
@@ -64,7 +70,8 @@ package struct OutboxRelay: Sendable {
         if let failure = failures.first {
             logger.warning(
                 "outbox: not confirmed, sent again later",
-                metadata: ["messages": "\(failures.count)", "error": "\(failure.error)"])
+                metadata: ["messages": "\(failures.count)", "error": "\(failure.error)"]
+            )
         }
         let done = window.sent(chosen, failed: Set(failures.map(\.index))) { attempts in
             let random = Double(random() >> 11) / Double(1 << 53)

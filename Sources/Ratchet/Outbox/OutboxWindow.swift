@@ -1,7 +1,7 @@
 /// Which messages of the outbox may be sent now: the relay's pure core.
 ///
-/// It holds a bounded part of the outbox in memory. Messages of one key go out one after the other: while one has failed and waits, those
-/// behind it wait too, and all others pass.
+/// It holds a bounded part of the outbox in memory. Messages of one key go out one after the other: while one has
+/// failed and waits, those behind it wait too, and all others pass.
 struct OutboxWindow {
     /// A message that is not confirmed yet.
     struct Item: Sendable {
@@ -56,8 +56,8 @@ struct OutboxWindow {
         return (chosen, due)
     }
 
-    /// The messages of `chosen` were sent: those in `failed` (places in `chosen`) wait until `retryAt` tells, all others are confirmed. Returns the
-    /// entries that are done with.
+    /// The messages of `chosen` were sent: those in `failed` (places in `chosen`) wait until `retryAt` tells, all
+    /// others are confirmed. Returns the entries that are done with.
     mutating func sent(_ chosen: [Int], failed: Set<Int>, retryAt: (_ attempts: Int) -> Int64) -> [UInt64] {
         var done: [UInt64] = []
         var confirmed = Set<Int>(minimumCapacity: chosen.count)
@@ -98,7 +98,9 @@ struct OutboxWindow {
     private static func lane(of index: Int, in batch: OutgoingBatch) -> UInt64 {
         let entry = batch.entries[index]
         let topic = batch.topics[Int(entry.topic)]
-        let seed = Array(topic.utf8).withUnsafeBytes { Checksum.xxh64($0, seed: UInt64(bitPattern: Int64(entry.partition))) }
+        let seed = Array(topic.utf8).withUnsafeBytes {
+            Checksum.xxh64($0, seed: UInt64(bitPattern: Int64(entry.partition)))
+        }
         return batch.withKey(of: index) { key in
             if let key { return Checksum.xxh64(key, seed: seed) }
             // Without a key there is no order to keep, unless the partition was chosen.

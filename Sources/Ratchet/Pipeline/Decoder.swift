@@ -4,7 +4,8 @@
 public struct Decoder<Payload: Sendable>: Sendable {
     package let decode: @Sendable (Message) throws -> Payload
 
-    /// A decoder of one's own. What it throws makes the message a dead letter: it is not retried, since the bytes will not change.
+    /// A decoder of one's own. What it throws makes the message a dead letter: it is not retried, since the bytes will
+    /// not change.
     public init(_ decode: @escaping @Sendable (Message) throws -> Payload) {
         self.decode = decode
     }

@@ -3,14 +3,15 @@ import Synchronization
 
 /// What an async handler knows about its message, and what it leaves to be written when the message is settled.
 ///
-/// What the handler does outside of the ledger happens at least once; what it leaves here happens exactly once, in the transaction that moves
-/// the message's position. Valid until the handler returns.
+/// What the handler does outside of the ledger happens at least once; what it leaves here happens exactly once, in the
+/// transaction that moves the message's position. Valid until the handler returns.
 public final class HandlerContext: Sendable {
     /// The message as it was delivered.
     public let message: Message
     /// The number of this attempt, from 1.
     public let attempt: Int
-    /// The message's idempotency key, nil for a pipeline by position only. Hand it to services that know idempotency keys.
+    /// The message's idempotency key, nil for a pipeline by position only. Hand it to services that know idempotency
+    /// keys.
     public var idempotencyKey: IdempotencyKey? { entry.batch.key(at: Int(entry.index)) }
     /// A logger that names the message.
     public var logger: Logger {
@@ -35,25 +36,28 @@ public final class HandlerContext: Sendable {
         baseLogger = logger
     }
 
-    /// The generation of the partition's assignment: a fencing token for other systems, which should refuse what comes with a lower one.
+    /// The generation of the partition's assignment: a fencing token for other systems, which should refuse what comes
+    /// with a lower one.
     public var generation: Int64 { message.generation }
 
-    /// Leaves work for the transaction that settles the message. It runs on the ledger's writer thread, so it should take microseconds; closures of
-    /// one message run in the order in which they were left. If one throws, everything of the message is undone and the message
-    /// is retried, its handler included.
+    /// Leaves work for the transaction that settles the message. It runs on the ledger's writer thread, so it should
+    /// take microseconds; closures of one message run in the order in which they were left. If one throws, everything
+    /// of the message is undone and the message is retried, its handler included.
     public func onCommit(_ body: @escaping @Sendable (borrowing LedgerTransaction) throws -> Void) {
         effects.withLock { $0.closures.append(body) }
     }
 
-    /// Publishes a message if and when this one is settled: encoded here, sent by the outbox until confirmed, in the order of its key. Without a `message-id`
-    /// header it is given one that is the same at every attempt. Throws ``MessageError``; ``LedgerError/Code/invalidArgument`` if
-    /// the pipeline has no sink.
+    /// Publishes a message if and when this one is settled: encoded here, sent by the outbox until confirmed, in the
+    /// order of its key. Without a `message-id` header it is given one that is the same at every attempt. Throws
+    /// ``MessageError``; ``LedgerError/Code/invalidArgument`` if the pipeline has no sink.
     public func publish(_ outgoing: OutgoingMessage) throws {
         guard publishes else { throw TransactionScope.noSink(outgoing.topic) }
         try effects.withLock { effects in
             var outgoing = outgoing
             if !outgoing.headers.contains(where: { $0.name == Header.messageIDName }) {
-                outgoing.headers.append(.messageID(TransactionScope.derivedID(of: entry, number: effects.outgoing.count)))
+                outgoing.headers.append(
+                    .messageID(TransactionScope.derivedID(of: entry, number: effects.outgoing.count))
+                )
             }
             try effects.outgoing.append(outgoing)
         }
@@ -61,7 +65,11 @@ public final class HandlerContext: Sendable {
 
     /// Publishes `value` as JSON; see ``publish(_:)``.
     public func publish(
-        _ value: some Encodable, to topic: String, key: String? = nil, id: String? = nil, headers: [Header] = []
+        _ value: some Encodable,
+        to topic: String,
+        key: String? = nil,
+        id: String? = nil,
+        headers: [Header] = []
     ) throws {
         try publish(OutgoingMessage(json: value, to: topic, key: key, id: id, headers: headers))
     }

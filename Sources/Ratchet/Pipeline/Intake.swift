@@ -1,4 +1,5 @@
-/// Makes a fetched batch ready to be scheduled: payloads decoded, keys taken, fingerprints made. Runs outside of all locks.
+/// Makes a fetched batch ready to be scheduled: payloads decoded, keys taken, fingerprints made. Runs outside of all
+/// locks.
 struct Intake<Payload: Sendable>: Sendable {
     let decoder: Decoder<Payload>
     let keys: KeySource<Payload>
@@ -34,8 +35,14 @@ struct Intake<Payload: Sendable>: Sendable {
             if keys.append != nil { ends.append(UInt32(stored.count)) }
         }
         return KeyedBatch(
-            messages: batch, lease: lease, payloads: Payloads(payloads), keys: stored, keyEnds: ends,
-            fingerprints: fingerprints(of: stored, ends), faults: faults)
+            messages: batch,
+            lease: lease,
+            payloads: Payloads(payloads),
+            keys: stored,
+            keyEnds: ends,
+            fingerprints: fingerprints(of: stored, ends),
+            faults: faults
+        )
     }
 
     private func fingerprints(of keys: [UInt8], _ ends: [UInt32]) -> [UInt64] {
@@ -61,7 +68,9 @@ final class Payloads<Payload: Sendable>: Sendable {
         // Each pipeline makes its own batches and sees no others.
         let payloads = unsafeDowncast(entry.batch.payloads, to: Payloads<Payload>.self)
         guard let payload = payloads.payloads[Int(entry.index)] else {
-            preconditionFailure("\(entry.batch.lease.partition) at \(entry.offset): a message at fault reached the handler")
+            preconditionFailure(
+                "\(entry.batch.lease.partition) at \(entry.offset): a message at fault reached the handler"
+            )
         }
         return payload
     }

@@ -1,8 +1,10 @@
 /// Where a message's idempotency key comes from: what makes two deliveries under different offsets the same event.
 ///
-/// Keys of one ledger are one space, whatever the topic: where a group reads several topics whose ids may be equal, put the topic into the key.
+/// Keys of one ledger are one space, whatever the topic: where a group reads several topics whose ids may be equal, put
+/// the topic into the key.
 ///
-/// A message that must have a key and has none is kept as a dead letter: treating it as new would let its effects happen twice.
+/// A message that must have a key and has none is kept as a dead letter: treating it as new would let its effects
+/// happen twice.
 public struct KeySource<Payload: Sendable>: Sendable {
     /// Appends the stored form of the key, nil for a pipeline that has none.
     package let append: (@Sendable (Payload, Message, inout [UInt8]) throws -> Void)?
@@ -36,8 +38,8 @@ public struct KeySource<Payload: Sendable>: Sendable {
         KeySource { payload, message, keys in keys.append(contentsOf: try key(payload, message).stored) }
     }
 
-    /// No key: a record that is delivered again is known by its offset, but the same event under a new offset is a new event. Only for
-    /// sources whose producers never send twice.
+    /// No key: a record that is delivered again is known by its offset, but the same event under a new offset is a new
+    /// event. Only for sources whose producers never send twice.
     public static var positionOnly: KeySource { KeySource(append: nil) }
 
     private init(_ append: @escaping @Sendable (Payload, Message, inout [UInt8]) throws -> Void) {

@@ -7,8 +7,9 @@ public enum Ordering: Hashable, Sendable {
     /// No order at all.
     case none
 
-    /// The lane of a message: messages of one lane run one after the other. Two lanes of a partition may share a number by accident, or by
-    /// somebody's design, which only puts their messages in one row; those of two partitions never do, since one may go while the other stays.
+    /// The lane of a message: messages of one lane run one after the other. Two lanes of a partition may share a number
+    /// by accident, or by somebody's design, which only puts their messages in one row; those of two partitions never
+    /// do, since one may go while the other stays.
     package func lane(of index: Int, in batch: MessageBatch, slot: Int) -> UInt64 {
         let partition = UInt64(truncatingIfNeeded: slot) &<< 40
         switch self {

@@ -1,10 +1,12 @@
 public import ServiceLifecycle
 import Synchronization
 
-/// Takes messages from a source, runs a handler for each event once, and commits offsets only after the handler's effects are durable.
+/// Takes messages from a source, runs a handler for each event once, and commits offsets only after the handler's
+/// effects are durable.
 ///
-/// A `Service`: run it in a `ServiceGroup`. A graceful shutdown stops the intake, waits for what is running (``PipelineConfiguration/drainTimeout``), settles and
-/// commits it, and leaves the group. After a crash at any moment the next run skips what was settled and runs what was not.
+/// A `Service`: run it in a `ServiceGroup`. A graceful shutdown stops the intake, waits for what is running
+/// (``PipelineConfiguration/drainTimeout``), settles and commits it, and leaves the group. After a crash at any moment
+/// the next run skips what was settled and runs what was not.
 public final class Pipeline<Payload: Sendable>: Service {
     /// The pipeline's name, in logs and metrics.
     public let name: String
@@ -23,8 +25,8 @@ public final class Pipeline<Payload: Sendable>: Service {
         case inWriter(@Sendable (Payload, borrowing LedgerTransaction) throws -> Void)
     }
 
-    /// A pipeline whose handler is async. What it does outside happens at least once; what it leaves with ``HandlerContext/onCommit(_:)`` and
-    /// ``HandlerContext/publish(_:)`` exactly once.
+    /// A pipeline whose handler is async. What it does outside happens at least once; what it leaves with
+    /// ``HandlerContext/onCommit(_:)`` and ``HandlerContext/publish(_:)`` exactly once.
     ///
     /// - Parameters:
     ///   - name: For logs and metrics.
@@ -32,22 +34,36 @@ public final class Pipeline<Payload: Sendable>: Service {
     ///   - ledger: The group's ledger.
     ///   - decoding: How payloads become what the handler gets.
     ///   - identifiedBy: Where the idempotency key comes from.
-    ///   - publishingTo: Where published messages go, nil if the handler publishes none. One pipeline of a ledger sends for all.
+    /// - publishingTo: Where published messages go, nil if the handler publishes none. One pipeline of a ledger sends
+    ///   for all.
     ///   - configuration: The settings.
-    ///   - handler: Runs once for each event, many at a time, in the order that ``PipelineConfiguration/ordering`` asks for. A throw is dealt
+    /// - handler: Runs once for each event, many at a time, in the order that ``PipelineConfiguration/ordering`` asks
+    ///   for. A throw is dealt
     ///     with as ``PipelineConfiguration/retries`` says; the offset never moves past a message that is neither done nor a dead letter.
     public convenience init(
-        _ name: String, from source: any Source, ledger: Ledger, decoding decoder: Decoder<Payload>,
-        identifiedBy keys: KeySource<Payload>, publishingTo sink: (any Sink)? = nil,
+        _ name: String,
+        from source: any Source,
+        ledger: Ledger,
+        decoding decoder: Decoder<Payload>,
+        identifiedBy keys: KeySource<Payload>,
+        publishingTo sink: (any Sink)? = nil,
         configuration: PipelineConfiguration = PipelineConfiguration(),
         handler: @escaping @Sendable (Payload, HandlerContext) async throws -> Void
     ) {
         self.init(
-            name, source: source, ledger: ledger, decoder: decoder, keys: keys, sink: sink, configuration: configuration,
-            handler: .inTasks(handler))
+            name,
+            source: source,
+            ledger: ledger,
+            decoder: decoder,
+            keys: keys,
+            sink: sink,
+            configuration: configuration,
+            handler: .inTasks(handler)
+        )
     }
 
-    /// A pipeline whose handler runs inside the ledger's transaction: its effects on the ledger happen exactly once, at a million a second.
+    /// A pipeline whose handler runs inside the ledger's transaction: its effects on the ledger happen exactly once, at
+    /// a million a second.
     ///
     /// - Parameters:
     ///   - name: For logs and metrics.
@@ -55,24 +71,43 @@ public final class Pipeline<Payload: Sendable>: Service {
     ///   - ledger: The group's ledger.
     ///   - decoding: How payloads become what the handler gets.
     ///   - identifiedBy: Where the idempotency key comes from.
-    ///   - publishingTo: Where published messages go, nil if the handler publishes none. One pipeline of a ledger sends for all.
+    /// - publishingTo: Where published messages go, nil if the handler publishes none. One pipeline of a ledger sends
+    ///   for all.
     ///   - configuration: The settings.
-    ///   - transactional: Runs on the ledger's writer thread, one at a time: it must not block, and should take microseconds. When it throws, what it
+    /// - transactional: Runs on the ledger's writer thread, one at a time: it must not block, and should take
+    ///   microseconds. When it throws, what it
     ///     wrote is undone, and the message is dealt with as ``PipelineConfiguration/retries`` says.
     public convenience init(
-        _ name: String, from source: any Source, ledger: Ledger, decoding decoder: Decoder<Payload>,
-        identifiedBy keys: KeySource<Payload>, publishingTo sink: (any Sink)? = nil,
+        _ name: String,
+        from source: any Source,
+        ledger: Ledger,
+        decoding decoder: Decoder<Payload>,
+        identifiedBy keys: KeySource<Payload>,
+        publishingTo sink: (any Sink)? = nil,
         configuration: PipelineConfiguration = PipelineConfiguration(),
         transactional handler: @escaping @Sendable (Payload, borrowing LedgerTransaction) throws -> Void
     ) {
         self.init(
-            name, source: source, ledger: ledger, decoder: decoder, keys: keys, sink: sink, configuration: configuration,
-            handler: .inWriter(handler))
+            name,
+            source: source,
+            ledger: ledger,
+            decoder: decoder,
+            keys: keys,
+            sink: sink,
+            configuration: configuration,
+            handler: .inWriter(handler)
+        )
     }
 
     private init(
-        _ name: String, source: any Source, ledger: Ledger, decoder: Decoder<Payload>, keys: KeySource<Payload>,
-        sink: (any Sink)?, configuration: PipelineConfiguration, handler: Handler
+        _ name: String,
+        source: any Source,
+        ledger: Ledger,
+        decoder: Decoder<Payload>,
+        keys: KeySource<Payload>,
+        sink: (any Sink)?,
+        configuration: PipelineConfiguration,
+        handler: Handler
     ) {
         self.name = name
         self.source = source
@@ -84,24 +119,35 @@ public final class Pipeline<Payload: Sendable>: Service {
         progress = Progress()
     }
 
-    /// Runs until a graceful shutdown, cancellation or an error: ``PipelineError``, ``ResumeError``, ``LedgerError``, or what the source throws. What was settled
-    /// stays settled. May be run again after it has ended.
+    /// Runs until a graceful shutdown, cancellation or an error: ``PipelineError``, ``ResumeError``, ``LedgerError``,
+    /// or what the source throws. What was settled stays settled. May be run again after it has ended.
     public func run() async throws {
         try configuration.check()
         guard !isRunning.exchange(true, ordering: .acquiringAndReleasing) else {
-            throw PipelineError(.running, "pipeline '\(name)' runs already; make another one for another member of the group")
+            throw PipelineError(
+                .running,
+                "pipeline '\(name)' runs already; make another one for another member of the group"
+            )
         }
         defer { isRunning.store(false, ordering: .releasing) }
         let run = PipelineRun(
-            name: name, source: source, ledger: ledger, sink: sink, intake: intake, handler: handler,
-            configuration: configuration, progress: progress)
+            name: name,
+            source: source,
+            ledger: ledger,
+            sink: sink,
+            intake: intake,
+            handler: handler,
+            configuration: configuration,
+            progress: progress
+        )
         try await run.run()
     }
 
     /// What has become of messages since the pipeline was made.
     public var statistics: PipelineStatistics { progress.statistics }
 
-    /// Returns once everything before these offsets is settled and durable, whether by this run or by a later one; or when the task is cancelled.
+    /// Returns once everything before these offsets is settled and durable, whether by this run or by a later one; or
+    /// when the task is cancelled.
     public func settled(through offsets: [TopicPartition: Int64]) async {
         await progress.settled(through: offsets)
     }

@@ -6,8 +6,8 @@ public struct PipelineConfiguration: Sendable {
     public var ordering = Ordering.key
     /// How many async handlers run at once, 1 or more. Default: 16. Transactional handlers run one at a time.
     public var concurrency = 16
-    /// How many messages of one partition may be in flight (delivered and not yet durable), 1 or more; a partition over it is paused. What
-    /// one fetch brings comes on top. Default: 4,096.
+    /// How many messages of one partition may be in flight (delivered and not yet durable), 1 or more; a partition over
+    /// it is paused. What one fetch brings comes on top. Default: 4,096.
     public var partitionInFlight = 4_096
     /// How many messages may be in flight in all, 1 or more. Default: 16,384.
     public var inFlight = 16_384
@@ -17,11 +17,13 @@ public struct PipelineConfiguration: Sendable {
     public var batch = 2_000
     /// How many such batches may be on their way to the ledger, 1 or more. Default: 2.
     public var batchesInFlight = 2
-    /// How long finished async messages may wait for more to share their transaction, while others are ready to run. Default: 2 ms.
+    /// How long finished async messages may wait for more to share their transaction, while others are ready to run.
+    /// Default: 2 ms.
     public var batchDelay: Duration = .milliseconds(2)
     /// What becomes of failed messages. Default: 10 attempts, 1 s doubling to 30 s, then a dead letter.
     public var retries = RetryPolicy()
-    /// How the outbox tries again to send; it never gives up, so only the delays count. Default: 100 ms doubling to 30 s.
+    /// How the outbox tries again to send; it never gives up, so only the delays count. Default: 100 ms doubling to 30
+    /// s.
     public var outboxRetries = RetryPolicy(initialDelay: .milliseconds(100))
     /// How many messages the outbox sends at once, 1 or more. Default: 1,000.
     public var outboxBatch = 1_000
@@ -50,23 +52,32 @@ public struct PipelineConfiguration: Sendable {
     func check() throws(PipelineError) {
         let positive = [
             ("concurrency", concurrency), ("partitionInFlight", partitionInFlight), ("inFlight", inFlight),
-            ("inFlightBytes", inFlightBytes), ("batch", batch), ("batchesInFlight", batchesInFlight), ("outboxBatch", outboxBatch),
+            ("inFlightBytes", inFlightBytes), ("batch", batch), ("batchesInFlight", batchesInFlight),
+            ("outboxBatch", outboxBatch),
             ("outboxBacklog", outboxBacklog),
         ]
         for (name, value) in positive where value < 1 {
             throw PipelineError(.invalidConfiguration, "\(name) is \(value), it must be 1 or more")
         }
-        guard batch <= 16_384 else { throw PipelineError(.invalidConfiguration, "batch is \(batch), it must be 16,384 or less") }
+        guard batch <= 16_384 else {
+            throw PipelineError(.invalidConfiguration, "batch is \(batch), it must be 16,384 or less")
+        }
         guard commitInterval > .zero, drainTimeout >= .zero, batchDelay >= .zero else {
             throw PipelineError(
                 .invalidConfiguration,
-                "commitInterval \(commitInterval) must be above zero, drainTimeout \(drainTimeout) and batchDelay \(batchDelay) not below")
+                "commitInterval \(commitInterval) must be above zero, drainTimeout \(drainTimeout) and batchDelay \(batchDelay) not below"
+            )
         }
     }
 
     func limits() -> Scheduler.Limits {
         Scheduler.Limits(
-            partitionMessages: partitionInFlight, messages: inFlight, bytes: inFlightBytes, pieceMessages: batch,
-            pieces: batchesInFlight, linger: batchDelay.nanoseconds)
+            partitionMessages: partitionInFlight,
+            messages: inFlight,
+            bytes: inFlightBytes,
+            pieceMessages: batch,
+            pieces: batchesInFlight,
+            linger: batchDelay.nanoseconds
+        )
     }
 }

@@ -1,15 +1,18 @@
 import CoreMetrics
+import Logging
 import Metrics
 import Synchronization
-import Logging
 
 extension PipelineRun {
     /// Starts a partition that was assigned, where the ledger says; throws ``ResumeError`` if it must not be started.
     func begin(_ assignment: Assignment, _ session: any SourceSession) async throws {
         let partition = assignment.partition
         let key = PositionLayout.key(
-            cluster: source.cluster, topic: assignment.topicID ?? partition.topic, partition: partition.partition,
-            group: source.group)
+            cluster: source.cluster,
+            topic: assignment.topicID ?? partition.topic,
+            partition: partition.partition,
+            group: source.group
+        )
         let known = try await ledger.position(key)
         var decision = decide(assignment, known, .unread)
         if case .verify(let offset) = decision {
@@ -33,14 +36,24 @@ extension PipelineRun {
     }
 
     private func begin(
-        _ assignment: Assignment, under key: [UInt8], at offset: Int64, restart: Bool, _ session: any SourceSession
+        _ assignment: Assignment,
+        under key: [UInt8],
+        at offset: Int64,
+        restart: Bool,
+        _ session: any SourceSession
     ) async throws {
         let partition = assignment.partition
         let slot = state.withLock { $0.scheduler.reserveSlot() }
         let lease: PartitionLease
         do {
             lease = try await ledger.lease(
-                key, of: partition, generation: assignment.generation, slot: slot, startingAt: offset, restart: restart)
+                key,
+                of: partition,
+                generation: assignment.generation,
+                slot: slot,
+                startingAt: offset,
+                restart: restart
+            )
         } catch let error as LedgerError where error.code == .fenced {
             // A newer generation has it. The source says so too, unless its generations have begun anew.
             try await session.start(partition, at: offset, generation: assignment.generation)
@@ -58,31 +71,49 @@ extension PipelineRun {
             metadata: [
                 LogKeys.topic: "\(partition.topic)", LogKeys.partition: "\(partition.partition)",
                 LogKeys.generation: "\(assignment.generation)", LogKeys.position: "\(lease.startOffset)",
-            ])
+            ]
+        )
         try await session.start(partition, at: lease.startOffset, generation: assignment.generation)
     }
 
-    /// Puts our name to a position that somebody else has committed, before anything is processed from there: after a crash
-    /// it would be taken for an operator's reset once more, and what has been processed since would be processed again.
+    /// Puts our name to a position that somebody else has committed, before anything is processed from there: after a
+    /// crash it would be taken for an operator's reset once more, and what has been processed since would be processed
+    /// again.
     private func adopt(_ assignment: Assignment, at offset: Int64, _ session: any SourceSession) async throws {
-        guard let committed = assignment.committed, CommitMetadata(committed.metadata)?.ledger != ledger.id else { return }
+        guard let committed = assignment.committed, CommitMetadata(committed.metadata)?.ledger != ledger.id else {
+            return
+        }
         let metadata = CommitMetadata(ledger: ledger.id, epoch: ledger.epoch).description
         try await session.commit([
             OffsetCommit(
-                partition: assignment.partition, offset: offset, generation: assignment.generation, metadata: metadata)
+                partition: assignment.partition,
+                offset: offset,
+                generation: assignment.generation,
+                metadata: metadata
+            )
         ])
     }
 
     private func decide(
-        _ assignment: Assignment, _ known: OffsetTracker?, _ evidence: ResumeDecision.Evidence
+        _ assignment: Assignment,
+        _ known: OffsetTracker?,
+        _ evidence: ResumeDecision.Evidence
     ) -> ResumeDecision {
         ResumeDecision.decide(
-            assignment: assignment, ledger: known, ledgerID: ledger.id, policy: configuration.resume, evidence: evidence)
+            assignment: assignment,
+            ledger: known,
+            ledgerID: ledger.id,
+            policy: configuration.resume,
+            evidence: evidence
+        )
     }
 
     /// Drain, commit, fence, then let go.
     func giveBack(
-        _ partitions: [TopicPartition], _ leases: [PartitionLease], within limit: Duration, _ session: any SourceSession
+        _ partitions: [TopicPartition],
+        _ leases: [PartitionLease],
+        within limit: Duration,
+        _ session: any SourceSession
     ) async {
         let isDrained = await settle(leases, within: min(limit, configuration.drainTimeout))
         // The run ends: it drains all that it has, these too, and is given the time for it.
@@ -110,14 +141,16 @@ extension PipelineRun {
         }
         logger.warning(
             "partitions lost: another member has them; what was running for them will be run there",
-            metadata: [LogKeys.count: "\(partitions.count)"])
+            metadata: [LogKeys.count: "\(partitions.count)"]
+        )
     }
 
     func leases(of partitions: [TopicPartition]) -> [PartitionLease] {
         state.withLock { state in partitions.compactMap { state.scheduler.lease(of: $0) } }
     }
 
-    /// Waits until everything of these partitions that runs is settled, to a deadline; fences them and commits what is durable.
+    /// Waits until everything of these partitions that runs is settled, to a deadline; fences them and commits what is
+    /// durable.
     func drain(_ leases: [PartitionLease], within limit: Duration, _ session: any SourceSession) async {
         let isDrained = await settle(leases, within: limit)
         await letGo(leases, isDrained: isDrained, session)
@@ -148,7 +181,8 @@ extension PipelineRun {
         if !isDrained {
             logger.warning(
                 "drain timed out: what is still running will be run again by the partition's next owner",
-                metadata: [LogKeys.count: "\(leases.count)"])
+                metadata: [LogKeys.count: "\(leases.count)"]
+            )
         }
         await commit(session)
         change { scheduler in

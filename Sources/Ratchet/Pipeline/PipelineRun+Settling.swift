@@ -1,7 +1,7 @@
 import CoreMetrics
+import Logging
 import Metrics
 import Synchronization
-import Logging
 
 extension PipelineRun {
     /// Changes the scheduler's state and performs what follows from it.
@@ -53,7 +53,8 @@ extension PipelineRun {
         }
     }
 
-    /// Hands pieces to the ledger, in the order in which they were taken: one thread at a time does so, and looks again before it ends.
+    /// Hands pieces to the ledger, in the order in which they were taken: one thread at a time does so, and looks again
+    /// before it ends.
     func submit() {
         while true {
             let piece = state.withLock { state -> (number: Int, entries: [SettlementEntry])? in
@@ -62,7 +63,8 @@ extension PipelineRun {
                 return piece
             }
             guard let piece else { return }
-            ledger.settle(piece.entries, with: SettlementWork(self), publishes: sink != nil) { [weak self] entries, result in
+            ledger.settle(piece.entries, with: SettlementWork(self), publishes: sink != nil) {
+                [weak self] entries, result in
                 self?.settled(piece.number, entries, result)
             }
             state.withLock { $0.isSubmitting = false }
@@ -71,13 +73,21 @@ extension PipelineRun {
 
     /// A piece came back. On the writer thread.
     private func settled(
-        _ piece: Int, _ entries: [SettlementEntry], _ result: Result<SettlementReport, any Error>
+        _ piece: Int,
+        _ entries: [SettlementEntry],
+        _ result: Result<SettlementReport, any Error>
     ) {
         switch result {
         case .failure(let error):
             // The pieces that follow fail as well: there is nothing to wait for.
             change { $0.failed(piece: piece, entries: entries) }
-            fail(PipelineError(.ledger, "pipeline '\(name)' stops, nothing unsettled was committed: \(error)", underlying: error))
+            fail(
+                PipelineError(
+                    .ledger,
+                    "pipeline '\(name)' stops, nothing unsettled was committed: \(error)",
+                    underlying: error
+                )
+            )
         case .success(let report):
             note(report, entries)
             let now = ledger.configuration.time.monotonic()
@@ -88,7 +98,9 @@ extension PipelineRun {
             }
             change { scheduler in
                 scheduler.setFull(isFull)
-                scheduler.returned(piece: piece, entries: entries, outcomes: report.outcomes) { self.retryTime(of: $0, now: now) }
+                scheduler.returned(piece: piece, entries: entries, outcomes: report.outcomes) {
+                    self.retryTime(of: $0, now: now)
+                }
             }
             progress.reached(report.watermarks.map { ($0.lease.partition, $0.watermark) })
         }
@@ -131,7 +143,8 @@ extension PipelineRun {
         if report.evicted > 0 {
             logger.warning(
                 "the deduplication window is full: keys were forgotten before their time; raise its count or shorten its time",
-                metadata: [LogKeys.count: "\(report.evicted)"])
+                metadata: [LogKeys.count: "\(report.evicted)"]
+            )
         }
         count(counts, evicted: report.evicted, conflicts: report.conflicts.count)
     }
@@ -161,7 +174,13 @@ extension PipelineRun {
     /// A handler's error says that the pipeline is to stop.
     func stop(_ entry: SettlementEntry, _ error: any Error) {
         let place = "\(entry.batch.lease.partition) at offset \(entry.offset)"
-        fail(PipelineError(.stopped, "pipeline '\(name)', \(place), attempt \(entry.attempt): \(error)", underlying: error))
+        fail(
+            PipelineError(
+                .stopped,
+                "pipeline '\(name)', \(place), attempt \(entry.attempt): \(error)",
+                underlying: error
+            )
+        )
     }
 
     func log(_ level: Logger.Level, _ text: Logger.Message, _ entry: SettlementEntry, _ error: (any Error)?) {
@@ -173,7 +192,8 @@ extension PipelineRun {
 
     func metadata(of entry: SettlementEntry) -> Logger.Metadata {
         [
-            LogKeys.topic: "\(entry.batch.lease.partition.topic)", LogKeys.partition: "\(entry.batch.lease.partition.partition)",
+            LogKeys.topic: "\(entry.batch.lease.partition.topic)",
+            LogKeys.partition: "\(entry.batch.lease.partition.partition)",
             LogKeys.offset: "\(entry.offset)", LogKeys.attempt: "\(entry.attempt)",
         ]
     }

@@ -1,10 +1,11 @@
 import CoreMetrics
+import Logging
 import Metrics
 import Synchronization
-import Logging
 
 extension PipelineRun {
-    /// One worker: takes a message, runs the handler, hands the result over, takes the next. It never waits for durability.
+    /// One worker: takes a message, runs the handler, hands the result over, takes the next. It never waits for
+    /// durability.
     func work(_ handler: @Sendable (Payload, HandlerContext) async throws -> Void) async {
         var entry = await next { _ in }
         while let current = entry {
@@ -14,7 +15,8 @@ extension PipelineRun {
 
     /// Runs one message and takes the next one, in a single turn of the lock.
     private func run(
-        _ entry: SettlementEntry, _ handler: @Sendable (Payload, HandlerContext) async throws -> Void
+        _ entry: SettlementEntry,
+        _ handler: @Sendable (Payload, HandlerContext) async throws -> Void
     ) async -> SettlementEntry? {
         var entry = entry
         do {
@@ -32,7 +34,9 @@ extension PipelineRun {
         let start = time.monotonic()
         do {
             if span.isTraced {
-                try await span.around(entry.message, attempt: Int(entry.attempt)) { try await handler(payload, context) }
+                try await span.around(entry.message, attempt: Int(entry.attempt)) {
+                    try await handler(payload, context)
+                }
             } else {
                 try await handler(payload, context)
             }

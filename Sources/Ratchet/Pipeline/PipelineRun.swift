@@ -3,8 +3,8 @@ import Logging
 import ServiceLifecycle
 import Synchronization
 
-/// One run of a pipeline: the shell around the scheduler. It performs what the scheduler decides, and holds its lock for a
-/// transition, never across I/O.
+/// One run of a pipeline: the shell around the scheduler. It performs what the scheduler decides, and holds its lock
+/// for a transition, never across I/O.
 final class PipelineRun<Payload: Sendable>: Sendable {
     struct State {
         var scheduler: Scheduler
@@ -44,8 +44,14 @@ final class PipelineRun<Payload: Sendable>: Sendable {
     let claimant = Atomic<Int>(0)
 
     init(
-        name: String, source: any Source, ledger: Ledger, sink: (any Sink)?, intake: Intake<Payload>,
-        handler: Pipeline<Payload>.Handler, configuration: PipelineConfiguration, progress: Progress
+        name: String,
+        source: any Source,
+        ledger: Ledger,
+        sink: (any Sink)?,
+        intake: Intake<Payload>,
+        handler: Pipeline<Payload>.Handler,
+        configuration: PipelineConfiguration,
+        progress: Progress
     ) {
         self.name = name
         self.source = source
@@ -68,7 +74,13 @@ final class PipelineRun<Payload: Sendable>: Sendable {
             }
         state = Mutex(
             State(
-                scheduler: Scheduler(execution: execution, ordering: configuration.ordering, limits: configuration.limits())))
+                scheduler: Scheduler(
+                    execution: execution,
+                    ordering: configuration.ordering,
+                    limits: configuration.limits()
+                )
+            )
+        )
     }
 
     func run() async throws {
@@ -102,10 +114,17 @@ final class PipelineRun<Payload: Sendable>: Sendable {
         group.addTask { await self.commitNowAndThen(session) }
         if let sink {
             let relay = OutboxRelay(
-                outbox: ledger.outbox, sink: sink,
+                outbox: ledger.outbox,
+                sink: sink,
                 settings: .init(
-                    batch: configuration.outboxBatch, window: configuration.outboxBatch * 4, retries: configuration.outboxRetries),
-                clock: configuration.clock, time: ledger.configuration.time, random: ledger.configuration.random, logger: logger
+                    batch: configuration.outboxBatch,
+                    window: configuration.outboxBatch * 4,
+                    retries: configuration.outboxRetries
+                ),
+                clock: configuration.clock,
+                time: ledger.configuration.time,
+                random: ledger.configuration.random,
+                logger: logger
             ) { count in
                 self.progress.count { $0.sent += count }
                 self.metrics.sent.increment(by: count)
@@ -125,8 +144,8 @@ final class PipelineRun<Payload: Sendable>: Sendable {
         ending.open()
     }
 
-    /// Polls until the session ends or the run is to end. The poll waits beside whatever drains: a slow handler never keeps the
-    /// group from hearing of this member.
+    /// Polls until the session ends or the run is to end. The poll waits beside whatever drains: a slow handler never
+    /// keeps the group from hearing of this member.
     private func pollUntilEnd(_ session: any SourceSession) async {
         await withTaskGroup { group in
             group.addTask {

@@ -16,7 +16,8 @@ extension Scheduler {
             return release(entry)
         }
         if held[lane] != nil {
-            // An earlier message of the lane failed in the writer meanwhile: this one goes back behind it and runs again.
+            // An earlier message of the lane failed in the writer meanwhile: this one goes back behind it and runs
+            // again.
             held[lane]!.isRunning = false
             putBack(entry.unrun, in: lane)
             arm(lane)
@@ -93,7 +94,12 @@ extension Scheduler {
         if held[lane] == nil {
             let queued = lanes.removeValue(forKey: lane)
             held[lane] = HeldLane(
-                entries: Array(queued ?? []), slot: entry.batch.lease.slot, due: due, piece: lastPiece, isRunning: queued != nil)
+                entries: Array(queued ?? []),
+                slot: entry.batch.lease.slot,
+                due: due,
+                piece: lastPiece,
+                isRunning: queued != nil
+            )
         } else {
             held[lane]!.due = max(held[lane]!.due, due)
             held[lane]!.piece = lastPiece
@@ -126,7 +132,10 @@ extension Scheduler {
         let lane = lane(of: entry)
         if stoppedLanes.contains(lane) { return release(entry) }
         // The failure that blocked the lane came back before: in the same piece or an earlier one.
-        precondition(held[lane] != nil, "a message of \(entry.batch.lease.partition) was deferred behind none that failed")
+        precondition(
+            held[lane] != nil,
+            "a message of \(entry.batch.lease.partition) was deferred behind none that failed"
+        )
         putBack(entry.unrun, in: lane)
     }
 
@@ -153,7 +162,9 @@ extension Scheduler {
     package mutating func tick(_ now: Deadline) {
         while let due = dues.min, due.time <= now {
             dues.removeMin()
-            guard let state = held[due.lane], !state.isRunning, state.due <= now, state.piece <= returnedPiece else { continue }
+            guard let state = held[due.lane], !state.isRunning, state.due <= now, state.piece <= returnedPiece else {
+                continue
+            }
             held[due.lane] = nil
             guard let first = state.entries.first else { continue }
             if execution == .inWriter {

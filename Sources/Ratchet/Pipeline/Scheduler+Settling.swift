@@ -7,20 +7,23 @@ extension Scheduler {
 
     private var canTakePiece: Bool { !settling.isEmpty && lastPiece - returnedPiece < limits.pieces }
 
-    // Each transaction rewrites the pages it touches: while more is about to finish, a short wait makes it serve many messages.
+    // Each transaction rewrites the pages it touches: while more is about to finish, a short wait makes it serve many
+    // messages.
     private var isLingering: Bool {
         guard let lingerUntil else { return false }
         return now < lingerUntil && !ready.isEmpty && settling.count < limits.pieceMessages / 2
     }
 
-    /// When the scheduler has to be looked at again though nothing happens: a held lane is due, or a piece has lingered; nil for neither.
+    /// When the scheduler has to be looked at again though nothing happens: a held lane is due, or a piece has
+    /// lingered; nil for neither.
     package var nextDue: Deadline? {
         let lingered = canTakePiece && isLingering ? lingerUntil : nil
         guard let due = dues.min?.time else { return lingered }
         return min(due, lingered ?? due)
     }
 
-    /// The next piece for the ledger: everything that waits to be settled, up to the limit; nil if there is nothing or enough under way.
+    /// The next piece for the ledger: everything that waits to be settled, up to the limit; nil if there is nothing or
+    /// enough under way.
     package mutating func takePiece() -> (number: Int, entries: [SettlementEntry])? {
         guard hasPiece else { return nil }
         lastPiece += 1
@@ -34,12 +37,18 @@ extension Scheduler {
         return (lastPiece, entries)
     }
 
-    /// A piece came back, durable. Pieces come back in the order in which they were taken. `retryAt` says when a message that
-    /// failed for the so-manieth time runs again.
+    /// A piece came back, durable. Pieces come back in the order in which they were taken. `retryAt` says when a
+    /// message that failed for the so-manieth time runs again.
     package mutating func returned(
-        piece: Int, entries: [SettlementEntry], outcomes: [SettlementOutcome], retryAt: (SettlementEntry) -> Deadline
+        piece: Int,
+        entries: [SettlementEntry],
+        outcomes: [SettlementOutcome],
+        retryAt: (SettlementEntry) -> Deadline
     ) {
-        precondition(piece == returnedPiece + 1 || piece <= returnedPiece, "piece \(piece) came back after \(returnedPiece)")
+        precondition(
+            piece == returnedPiece + 1 || piece <= returnedPiece,
+            "piece \(piece) came back after \(returnedPiece)"
+        )
         returnedPiece = max(returnedPiece, piece)
         var run: (batch: KeyedBatch, count: Int)?
         for (entry, outcome) in zip(entries, outcomes) {
@@ -92,8 +101,8 @@ extension Scheduler {
 
     // MARK: Draining
 
-    /// Stops taking messages of the partition in and lets go of all that have not started; what runs may finish. Ends in
-    /// ``Action/drained(slot:)``.
+    /// Stops taking messages of the partition in and lets go of all that have not started; what runs may finish. Ends
+    /// in ``Action/drained(slot:)``.
     package mutating func drain(slot: Int) {
         guard partitions[slot]?.isDraining == false else { return }
         dropUnstarted(slot: slot)
@@ -110,7 +119,9 @@ extension Scheduler {
             dropped.append(entry)
             return true
         }
-        for number in waiting.keys.sorted() where isOurs(waiting[number]!) { dropped.append(waiting.removeValue(forKey: number)!) }
+        for number in waiting.keys.sorted() where isOurs(waiting[number]!) {
+            dropped.append(waiting.removeValue(forKey: number)!)
+        }
         let ended = dropped.map { lane(of: $0) }
         // Which is dropped first does not matter: no lane is looked at twice.
         for (lane, queue) in lanes {

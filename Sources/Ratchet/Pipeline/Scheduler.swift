@@ -3,13 +3,13 @@ import HeapModule
 
 /// Which message runs next, which waits, and what goes to the ledger: the pipeline's pure core.
 ///
-/// It does no I/O, reads no clock and starts no task. A message is *ready* once it may run; *running* while a worker has it; *settling*
-/// when its result goes to the ledger; gone when that is durable. With ``Execution/inWriter`` handlers run in the ledger's
-/// transaction, so what is ready is settling at once.
+/// It does no I/O, reads no clock and starts no task. A message is *ready* once it may run; *running* while a worker
+/// has it; *settling* when its result goes to the ledger; gone when that is durable. With ``Execution/inWriter``
+/// handlers run in the ledger's transaction, so what is ready is settling at once.
 ///
-/// Lanes keep the order: a lane runs one message at a time, and what comes after a failed one waits behind it. A lane whose message failed
-/// *in the writer* is blocked there as well, because later ones of it may be on their way: they come back deferred, and only
-/// when all have come back is the lane tried again.
+/// Lanes keep the order: a lane runs one message at a time, and what comes after a failed one waits behind it. A lane
+/// whose message failed *in the writer* is blocked there as well, because later ones of it may be on their way: they
+/// come back deferred, and only when all have come back is the lane tried again.
 package struct Scheduler {
     /// Where handlers run.
     package enum Execution: Hashable, Sendable {
@@ -23,7 +23,8 @@ package struct Scheduler {
         package var bytes: Int
         package var pieceMessages: Int
         package var pieces: Int
-        /// How long, in nanoseconds, finished messages may wait for more to share their transaction while others are ready to run.
+        /// How long, in nanoseconds, finished messages may wait for more to share their transaction while others are
+        /// ready to run.
         package var linger: Deadline = 0
     }
 

@@ -22,17 +22,23 @@ public struct RetryPolicy: Sendable {
     public var multiplier: Double
     /// The longest delay. Default: 30 s.
     public var maximumDelay: Duration
-    /// The share by which a delay is made shorter or longer at random, 0 to 1, so that failures do not come back in step. Default: 0.2.
+    /// The share by which a delay is made shorter or longer at random, 0 to 1, so that failures do not come back in
+    /// step. Default: 0.2.
     public var jitter: Double
-    /// What becomes of a message when the attempts are used up. `retry` is taken for `deadLetter`. Default: dead letter.
+    /// What becomes of a message when the attempts are used up. `retry` is taken for `deadLetter`. Default: dead
+    /// letter.
     public var exhausted: Decision
     /// Which error does what, with the number of the attempt that failed, from 1. Default: every error is retried.
     public var decision: @Sendable (_ error: any Error, _ attempt: Int) -> Decision
 
     /// A policy; values out of their bounds are brought to the nearest one within.
     public init(
-        attempts: Int = 10, initialDelay: Duration = .seconds(1), multiplier: Double = 2, maximumDelay: Duration = .seconds(30),
-        jitter: Double = 0.2, exhausted: Decision = .deadLetter,
+        attempts: Int = 10,
+        initialDelay: Duration = .seconds(1),
+        multiplier: Double = 2,
+        maximumDelay: Duration = .seconds(30),
+        jitter: Double = 0.2,
+        exhausted: Decision = .deadLetter,
         decision: @escaping @Sendable (_ error: any Error, _ attempt: Int) -> Decision = { _, _ in .retry }
     ) {
         self.attempts = max(1, attempts)

@@ -1,9 +1,9 @@
 /// Where a pipeline's outgoing messages go: a topic of the in-process broker, of Kafka, an exchange of RabbitMQ.
 public protocol Sink: Sendable {
     /// Sends the messages in order and returns once each is confirmed or has failed: the failures, by index within the
-    /// batch, in rising order; an empty array when all are confirmed. With a message that fails, those of its topic and key
-    /// behind it in the batch fail too: their order would be lost. Throws when nothing is known about any of them; the
-    /// caller then sends all again, under the same ids.
+    /// batch, in rising order; an empty array when all are confirmed. With a message that fails, those of its topic and
+    /// key behind it in the batch fail too: their order would be lost. Throws when nothing is known about any of them;
+    /// the caller then sends all again, under the same ids.
     func send(_ batch: OutgoingBatch) async throws -> [SinkFailure]
 }
 

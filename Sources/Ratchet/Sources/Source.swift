@@ -15,7 +15,8 @@ public protocol Source: Sendable {
 /// One membership in a consumer group. One task calls ``next()``; the others may be called from anywhere.
 public protocol SourceSession: AnyObject, Sendable {
     /// The next event; waits until there is one. Returns ``SourceEvent/closed`` for ever once the session has ended.
-    /// While a call waits, the member counts as alive. Throws when the broker is lost, `CancellationError` when cancelled.
+    /// While a call waits, the member counts as alive. Throws when the broker is lost, `CancellationError` when
+    /// cancelled.
     func next() async throws -> SourceEvent
 
     /// Begins the delivery of an assigned partition at `offset`. Nothing of a partition is delivered before this call:
@@ -26,7 +27,8 @@ public protocol SourceSession: AnyObject, Sendable {
     func setPaused(_ paused: Bool, _ partition: TopicPartition)
 
     /// Commits positions for the group; returns once the broker has them for sure. Throws ``SourceError`` with
-    /// ``SourceError/Code/fenced`` when one is of an older generation, and then commits none. Committing twice changes nothing.
+    /// ``SourceError/Code/fenced`` when one is of an older generation, and then commits none. Committing twice changes
+    /// nothing.
     func commit(_ commits: [OffsetCommit]) async throws
 
     /// Gives revoked partitions back, once everything in flight is settled and committed: the rebalance waits for this.
@@ -68,7 +70,11 @@ public struct Assignment: Sendable, Hashable {
 
     /// An assignment from its parts.
     public init(
-        partition: TopicPartition, topicID: String?, generation: Int64, committed: CommittedOffset?, log: Range<Int64>
+        partition: TopicPartition,
+        topicID: String?,
+        generation: Int64,
+        committed: CommittedOffset?,
+        log: Range<Int64>
     ) {
         self.partition = partition
         self.topicID = topicID

@@ -1,6 +1,7 @@
 import Metrics
 
-/// A pipeline's instruments, made once. Names are OpenTelemetry's messaging conventions where they have one, `ratchet.*` otherwise.
+/// A pipeline's instruments, made once. Names are OpenTelemetry's messaging conventions where they have one,
+/// `ratchet.*` otherwise.
 struct PipelineMetrics: Sendable {
     /// Messages delivered to the pipeline.
     let consumed: Counter
@@ -25,9 +26,15 @@ struct PipelineMetrics: Sendable {
         ]
         let operation = dimensions + [("messaging.operation.name", "process")]
         consumed = Counter(label: "messaging.client.consumed.messages", dimensions: operation)
-        processDuration = Timer(label: "messaging.process.duration", dimensions: operation, preferredDisplayUnit: .seconds)
+        processDuration = Timer(
+            label: "messaging.process.duration",
+            dimensions: operation,
+            preferredDisplayUnit: .seconds
+        )
         sent = Counter(
-            label: "messaging.client.sent.messages", dimensions: dimensions + [("messaging.operation.name", "publish")])
+            label: "messaging.client.sent.messages",
+            dimensions: dimensions + [("messaging.operation.name", "publish")]
+        )
         func outcome(_ name: String) -> Counter {
             Counter(label: "ratchet.pipeline.messages", dimensions: dimensions + [("ratchet.outcome", name)])
         }

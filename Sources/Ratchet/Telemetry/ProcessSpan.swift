@@ -1,6 +1,7 @@
 import Tracing
 
-/// The span of one message's processing, with OpenTelemetry's messaging names; nothing of it is made when no tracer is set.
+/// The span of one message's processing, with OpenTelemetry's messaging names; nothing of it is made when no tracer is
+/// set.
 struct ProcessSpan: Sendable {
     private let system: String
     private let group: String

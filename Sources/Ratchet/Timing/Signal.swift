@@ -1,6 +1,7 @@
 import Synchronization
 
-/// Something to wait for that may be told again and again; being told while nobody waits is remembered, once. One task waits at a time.
+/// Something to wait for that may be told again and again; being told while nobody waits is remembered, once. One task
+/// waits at a time.
 package final class Signal: Sendable {
     private struct State {
         var isTold = false

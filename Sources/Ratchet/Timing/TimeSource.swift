@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// The two clocks that a ledger and a broker read, behind a value so that a test or a simulation can bring its own.
@@ -22,7 +22,8 @@ public struct TimeSource: Sendable {
     /// The machine's clocks: the only place where they are read.
     public static let system = TimeSource(
         wall: { read(CLOCK_REALTIME) / 1_000_000 },
-        monotonic: { read(CLOCK_MONOTONIC) })
+        monotonic: { read(CLOCK_MONOTONIC) }
+    )
 
     private static func read(_ clock: clockid_t) -> Int64 {
         var time = timespec()

@@ -28,8 +28,8 @@ final class RoutedBatch: @unchecked Sendable {
     let segments: [Segment]
     /// For each message of the batch, nil where it is at fault.
     let places: [Place?]
-    /// The messages that are too large, or whose topic or partition does not exist, and those of their keys behind them;
-    /// no segment holds them.
+    /// The messages that are too large, or whose topic or partition does not exist, and those of their keys behind
+    /// them; no segment holds them.
     let faults: [Fault]
     let byteCount: Int
     // Allocated once, written before the initialiser returns and never again: that makes the class safe to share.

@@ -24,7 +24,9 @@ struct LedgerBenchmark: AsyncParsableCommand {
     }
 
     func run() async throws {
-        print("ids \(ids), batch \(batch), rounds \(rounds), a flush takes \(Int(baseline_flush_time(directory))) µs, \(delay) µs added")
+        print(
+            "ids \(ids), batch \(batch), rounds \(rounds), a flush takes \(Int(baseline_flush_time(directory))) µs, \(delay) µs added"
+        )
         baseline_delay_flushes(delay)
         var seconds: [Kind: [Double]] = [:]
         var flushes: [Kind: Int] = [:]

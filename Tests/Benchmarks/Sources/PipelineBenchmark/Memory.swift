@@ -1,7 +1,7 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #endif
 
 /// What the process takes of the machine's memory.
@@ -13,7 +13,9 @@ enum Memory {
         var line = [CChar](repeating: 0, count: 256)
         while fgets(&line, 256, file) != nil {
             let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-            if text.hasPrefix("RssAnon:") { return (Int(text.split(separator: " ").dropFirst().first ?? "0") ?? 0) * 1024 }
+            if text.hasPrefix("RssAnon:") {
+                return (Int(text.split(separator: " ").dropFirst().first ?? "0") ?? 0) * 1024
+            }
         }
         return 0
     }

@@ -5,8 +5,8 @@ import Logging
 import Ratchet
 import RatchetBroker
 
-/// Measures the pipeline end to end on the durable in-process broker: raw payloads of 100 bytes, one balance updated per message, keys
-/// deduplicated, everything synced. Prints one line of JSON.
+/// Measures the pipeline end to end on the durable in-process broker: raw payloads of 100 bytes, one balance updated
+/// per message, keys deduplicated, everything synced. Prints one line of JSON.
 @main
 struct PipelineBenchmark: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "pipeline-benchmark")
@@ -60,12 +60,14 @@ struct PipelineBenchmark: AsyncParsableCommand {
             {"messages":\(all),"duplicates":\(statistics.duplicates),"seconds":\(seconds),"rate":\(Int(Double(all) / seconds)),\
             "allocationsPerMessage":\(allocated / Double(all)),"flushes":\(flushed),"flushMicroseconds":\(Int(flushTime)),\
             "anonymousBytes":\(Memory.anonymousBytes),"indexBytes":\(ledger.indexByteCount)}
-            """)
+            """
+        )
         await ledger.close()
         try await broker.close()
     }
 
-    private func pipeline(_ broker: Broker, _ ledger: Ledger, _ balances: StateTable<UInt64, Int>) -> Pipeline<Message> {
+    private func pipeline(_ broker: Broker, _ ledger: Ledger, _ balances: StateTable<UInt64, Int>) -> Pipeline<Message>
+    {
         let source = broker.subscribe(to: "orders", as: "billing")
         let keys: KeySource<Message> = positionOnly ? .positionOnly : .messageID
         var settings = PipelineConfiguration()
@@ -73,13 +75,24 @@ struct PipelineBenchmark: AsyncParsableCommand {
         switch handler {
         case .transactional:
             return Pipeline(
-                "billing", from: source, ledger: ledger, decoding: .raw, identifiedBy: keys, configuration: settings,
+                "billing",
+                from: source,
+                ledger: ledger,
+                decoding: .raw,
+                identifiedBy: keys,
+                configuration: settings,
                 transactional: { message, transaction in
                     try transaction.update(balances, customer(of: message), default: 0) { $0 += 1 }
-                })
+                }
+            )
         case .async:
             return Pipeline(
-                "billing", from: source, ledger: ledger, decoding: .raw, identifiedBy: keys, configuration: settings
+                "billing",
+                from: source,
+                ledger: ledger,
+                decoding: .raw,
+                identifiedBy: keys,
+                configuration: settings
             ) { message, context in
                 await Task.yield()
                 let customer = customer(of: message)

@@ -1,0 +1,48 @@
+import Testing
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+extension EndToEnd {
+    @Test("The article's program bills an order that is sent three times once")
+    func gettingStarted() async throws {
+        let scratch = try Scratch()
+        let folder = try scratch.makeFolder("first")
+        let outcome = try await Executable([folder], of: "getting-started", in: scratch).end()
+        #expect(outcome.code == 0)
+        #expect(outcome.lines == ["1250"])
+    }
+
+    @Test("The article's code is the program's")
+    func articleCode() throws {
+        let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..")
+        func lines(of path: String) throws -> [String] {
+            let text = String(decoding: try Data(contentsOf: root.appending(path: path)), as: UTF8.self)
+            return text.split(separator: "\n", omittingEmptySubsequences: false).map {
+                String($0.prefix { $0 != "/" }).trimmingCharacters
+            }
+        }
+        let program = Set(try lines(of: "Examples/GettingStarted/GettingStarted.swift"))
+        var isCode = false
+        var count = 0
+        for line in try lines(of: "Sources/Ratchet/Ratchet.docc/GettingStarted.md") {
+            if line.hasPrefix("```") {
+                isCode.toggle()
+            } else if isCode, !line.isEmpty {
+                #expect(program.contains(line), "\(line)")
+                count += 1
+            }
+        }
+        #expect(count > 15)
+    }
+}
+
+extension String {
+    /// Without the spaces around it.
+    fileprivate var trimmingCharacters: String {
+        String(drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+    }
+}
