@@ -78,7 +78,7 @@ public struct LedgerTransaction: ~Copyable {
 
     @usableFromInline
     func keep(_ value: UnsafeRawBufferPointer?, of key: UnsafeRawBufferPointer, in table: Table) {
-        scope.undo.keep(value, of: key, in: table)
+        scope.current.pointee.undo.keep(value, of: key, in: table)
     }
 }
 

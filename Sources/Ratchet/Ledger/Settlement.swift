@@ -72,7 +72,6 @@ struct Settlement<Handler: SettlementHandler>: ~Copyable {
         -> SettlementReport
     {
         builder.pointee.removeAll()
-        scope.begin()
         report.outcomes.reserveCapacity(entries.count)
         enterKeys(of: entries)
         clock = store.time.monotonic()
@@ -188,7 +187,7 @@ struct Settlement<Handler: SettlementHandler>: ~Copyable {
         number: Int,
         in transaction: borrowing WriteTransaction
     ) throws -> SettlementOutcome {
-        scope.begin(entry)
+        scope.begin(number)
         do {
             try handler.run(entry, in: LedgerTransaction(transaction, scope: scope))
         } catch let error as LMDBError where !error.isOfOneRow {

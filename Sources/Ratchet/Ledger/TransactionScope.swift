@@ -3,34 +3,47 @@ import LMDB
 /// What lies around one piece's transaction: tables that are open, what can be undone, what is to be published. On the
 /// writer thread only.
 final class TransactionScope {
-    var entry: SettlementEntry?
-    var undo = UndoLog()
-    var outgoing = OutgoingBatch()
-    var publishes: Bool
-    private var tables: [(identity: StateTableIdentity, table: Table)] = []
-    private var outgoingMark = 0
-
-    init(publishes: Bool) { self.publishes = publishes }
-
-    /// A piece begins: tables that an undone transaction made are gone, so none is believed.
-    func begin() {
-        tables.removeAll(keepingCapacity: true)
-        outgoing.removeAll()
-        undo.clear()
-        entry = nil
+    /// What changes with every message.
+    struct Current {
+        var number: Int?
+        var undo = UndoLog()
+        var outgoingMark = 0
     }
 
+    private(set) var outgoing = OutgoingBatch()
+    private let publishes: Bool
+    private let entries: [SettlementEntry]
+    private var tables: [(identity: StateTableIdentity, table: Table)] = []
+    /// Behind a pointer: a property would be checked for exclusive access at each message.
+    let current: UnsafeMutablePointer<Current>
+
+    /// The scope of a new piece that settles `entries`.
+    init(entries: [SettlementEntry] = [], publishes: Bool) {
+        self.entries = entries
+        self.publishes = publishes
+        current = .allocate(capacity: 1)
+        current.initialize(to: Current())
+    }
+
+    deinit {
+        current.deinitialize(count: 1)
+        current.deallocate()
+    }
+
+    /// The message being settled.
+    var entry: SettlementEntry? { current.pointee.number.map { entries[$0] } }
+
     /// A message begins: what it writes can be undone from here.
-    func begin(_ entry: SettlementEntry) {
-        self.entry = entry
-        outgoingMark = outgoing.count
-        undo.clear()
+    func begin(_ number: Int) {
+        current.pointee.number = number
+        current.pointee.outgoingMark = outgoing.count
+        current.pointee.undo.begin()
     }
 
     /// Takes back what the message wrote.
     func undoMessage(in transaction: borrowing WriteTransaction) throws {
-        try undo.undo(in: transaction)
-        outgoing.truncate(to: outgoingMark)
+        try current.pointee.undo.undo(in: transaction)
+        outgoing.truncate(to: current.pointee.outgoingMark)
     }
 
     /// Takes over what an async handler published.
@@ -55,7 +68,7 @@ final class TransactionScope {
                     "a message for topic '\(message.topic)' has no `message-id` and no message to derive one from"
                 )
             }
-            message.headers.append(.messageID(Self.derivedID(of: entry, number: outgoing.count - outgoingMark)))
+            message.headers.append(.messageID(Self.derivedID(of: entry, number: outgoing.count - current.pointee.outgoingMark)))
         }
         try outgoing.append(message)
     }

@@ -12,11 +12,16 @@ struct UndoLog {
 
     private var rows: [Row] = []
     private var bytes: [UInt8] = []
+    private var firstRow = 0
 
-    /// Forgets everything: the message is settled.
-    mutating func clear() {
+    /// A message begins: what was kept before is settled.
+    mutating func begin() {
+        firstRow = rows.count
+        // Emptied now and then only: emptying an array costs as much as filling it.
+        guard bytes.count > 1 << 16 else { return }
         rows.removeAll(keepingCapacity: true)
         bytes.removeAll(keepingCapacity: true)
+        firstRow = 0
     }
 
     /// Keeps a row as it is before it is changed; nil if there is none.
@@ -27,10 +32,10 @@ struct UndoLog {
         rows.append(Row(table: table, keyEnd: keyEnd, valueEnd: bytes.count, existed: value != nil))
     }
 
-    /// Puts every kept row back, the last one first, and forgets them.
+    /// Puts every row of the message back, the last one first.
     mutating func undo(in transaction: borrowing WriteTransaction) throws {
         try bytes.withUnsafeBytes { bytes in
-            for index in rows.indices.reversed() {
+            for index in (firstRow..<rows.count).reversed() {
                 let row = rows[index]
                 let start = index == 0 ? 0 : rows[index - 1].valueEnd
                 let key = UnsafeRawBufferPointer(rebasing: bytes[start..<row.keyEnd])
@@ -42,6 +47,6 @@ struct UndoLog {
                 }
             }
         }
-        clear()
+        firstRow = rows.count
     }
 }

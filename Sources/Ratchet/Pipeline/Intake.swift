@@ -6,7 +6,7 @@ struct Intake<Payload: Sendable>: Sendable {
     let fingerprint: Fingerprint
 
     func take(_ batch: MessageBatch, under lease: PartitionLease) -> KeyedBatch {
-        var payloads: [Payload?] = []
+        var payloads: [Payload] = []
         payloads.reserveCapacity(batch.count)
         var faults: [Int: KeyedBatch.Fault] = [:]
         var stored: [UInt8] = []
@@ -25,7 +25,6 @@ struct Intake<Payload: Sendable>: Sendable {
                 try keys.append?(payload, message, &stored)
                 payloads.append(payload)
             } catch {
-                payloads.append(nil)
                 faults[index] = KeyedBatch.Fault(reason: reason, error: error)
                 if keys.append != nil {
                     stored.removeLast(stored.count - start)
@@ -37,7 +36,7 @@ struct Intake<Payload: Sendable>: Sendable {
         return KeyedBatch(
             messages: batch,
             lease: lease,
-            payloads: Payloads(payloads),
+            payloads: Payloads(payloads, faults: faults.keys.sorted()),
             keys: stored,
             keyEnds: ends,
             fingerprints: fingerprints(of: stored, ends),
@@ -57,21 +56,23 @@ struct Intake<Payload: Sendable>: Sendable {
     }
 }
 
-/// The decoded payloads of a batch, by index; nil for a message at fault.
+/// The decoded payloads of a batch.
 final class Payloads<Payload: Sendable>: Sendable {
-    private let payloads: [Payload?]
+    private let payloads: [Payload]
+    /// The messages at fault, which have none, in rising order.
+    private let faults: [Int]
 
-    init(_ payloads: [Payload?]) { self.payloads = payloads }
+    init(_ payloads: [Payload], faults: [Int] = []) {
+        self.payloads = payloads
+        self.faults = faults
+    }
 
     /// The payload of a message that reached its handler.
     static func payload(of entry: SettlementEntry) -> Payload {
         // Each pipeline makes its own batches and sees no others.
         let payloads = unsafeDowncast(entry.batch.payloads, to: Payloads<Payload>.self)
-        guard let payload = payloads.payloads[Int(entry.index)] else {
-            preconditionFailure(
-                "\(entry.batch.lease.partition) at \(entry.offset): a message at fault reached the handler"
-            )
-        }
-        return payload
+        let index = Int(entry.index)
+        guard !payloads.faults.isEmpty else { return payloads.payloads[index] }
+        return payloads.payloads[index - payloads.faults.count { $0 < index }]
     }
 }

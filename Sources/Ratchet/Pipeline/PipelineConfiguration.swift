@@ -13,8 +13,8 @@ public struct PipelineConfiguration: Sendable {
     public var inFlight = 16_384
     /// How many bytes may be in flight in all, 1 or more. Default: 64 MiB.
     public var inFlightBytes = 64 << 20
-    /// How many messages one ledger transaction settles at the most, 1 to 16,384. Default: 2,000.
-    public var batch = 2_000
+    /// How many messages one ledger transaction settles at the most, 1 to 16,384. Default: 4,000.
+    public var batch = 4_000
     /// How many such batches may be on their way to the ledger, 1 or more. Default: 2.
     public var batchesInFlight = 2
     /// How long finished async messages may wait for more to share their transaction, while others are ready to run.
