@@ -35,7 +35,8 @@ final class SettlementPiece<Handler: SettlementHandler & Sendable>: WritePiece, 
 
     func write(in transaction: borrowing WriteTransaction) throws {
         try store.guarded {
-            let settlement = Settlement(store: store, handler: handler, scope: TransactionScope(entries: entries, publishes: publishes))
+            let scope = TransactionScope(entries: entries, publishes: publishes)
+            let settlement = Settlement(store: store, handler: handler, scope: scope)
             report = try settlement.settle(entries, in: transaction)
         }
     }

@@ -68,7 +68,8 @@ final class TransactionScope {
                     "a message for topic '\(message.topic)' has no `message-id` and no message to derive one from"
                 )
             }
-            message.headers.append(.messageID(Self.derivedID(of: entry, number: outgoing.count - current.pointee.outgoingMark)))
+            let number = outgoing.count - current.pointee.outgoingMark
+            message.headers.append(.messageID(Self.derivedID(of: entry, number: number)))
         }
         try outgoing.append(message)
     }
