@@ -44,7 +44,7 @@ struct RunCommand: AsyncParsableCommand {
             // The input first: if it cannot be read, no folder is made.
             let source = try input.map { try Input.open($0) } ?? .generated(count: generate ?? 100_000, seed: seed)
             let folder = try StateFolder.forRun(state)
-            let run = Run(
+            let run = OrdersRun(
                 input: source,
                 repeats: Repeats(share: duplicates, seed: seed),
                 state: folder,

@@ -12,7 +12,6 @@ extension Environment {
     ) throws {
         let (parent, name) = split(path)
         let prefix = ".\(name).creating-"
-        let temporary = parent + "/" + prefix + String(UInt64.random(in: .min ... .max), radix: 36)
         let parentFolder = try OpenFile(folder: parent)
         // Folders appear, are locked and get their final name under the parent's lock: so what is there unlocked is
         // abandoned.
@@ -20,6 +19,11 @@ extension Environment {
         for leftover in try Platform.names(in: parent) where leftover.hasPrefix(prefix) {
             try removeIfAbandoned(parent + "/" + leftover)
         }
+        // Under the lock no other creation can take the same number.
+        let taken = try Platform.names(in: parent)
+        var number = 1
+        while taken.contains(prefix + String(number)) { number += 1 }
+        let temporary = parent + "/" + prefix + String(number)
         try Platform.makeFolder(temporary)
         let folder = try OpenFile(folder: temporary)
         try folder.lock()

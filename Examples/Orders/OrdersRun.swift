@@ -4,7 +4,7 @@ import RatchetBroker
 import ServiceLifecycle
 
 /// One run: opens the state, publishes and processes the input, counts what came of it.
-struct Run: Sendable {
+struct OrdersRun: Sendable {
     let input: Input
     let repeats: Repeats
     let state: StateFolder
