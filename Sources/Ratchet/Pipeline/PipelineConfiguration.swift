@@ -1,4 +1,6 @@
+public import CoreMetrics
 public import Logging
+public import Tracing
 
 /// A pipeline's settings. Everything has a default and a bound.
 public struct PipelineConfiguration: Sendable {
@@ -43,6 +45,10 @@ public struct PipelineConfiguration: Sendable {
     public var slowHandler: Duration = .seconds(10)
     /// Where the pipeline reports what it notices.
     public var logger = Logger(label: "ratchet.pipeline")
+    /// Where the pipeline's instruments are made. Default: what the application has bootstrapped.
+    public var metrics: any MetricsFactory = MetricsSystem.factory
+    /// What makes a span of each message's processing. Default: what the application has bootstrapped.
+    public var tracer: any Tracer = InstrumentationSystem.tracer
     /// What delays and intervals are measured by.
     public var clock: any Clock<Duration> = ContinuousClock()
 

@@ -61,8 +61,13 @@ final class PipelineRun<Payload: Sendable>: Sendable {
         self.handler = handler
         self.configuration = configuration
         self.progress = progress
-        metrics = PipelineMetrics(pipeline: name, system: source.system, group: source.group)
-        span = ProcessSpan(system: source.system, group: source.group)
+        metrics = PipelineMetrics(
+            pipeline: name,
+            system: source.system,
+            group: source.group,
+            factory: configuration.metrics
+        )
+        span = ProcessSpan(system: source.system, group: source.group, tracer: configuration.tracer)
         var logger = configuration.logger
         logger[metadataKey: LogKeys.pipeline] = "\(name)"
         logger[metadataKey: LogKeys.group] = "\(source.group)"

@@ -1,3 +1,4 @@
+import CoreMetrics
 import Metrics
 
 /// A pipeline's instruments, made once. Names are OpenTelemetry's messaging conventions where they have one,
@@ -20,23 +21,29 @@ struct PipelineMetrics: Sendable {
     let fenced: Counter
     let inFlight: Gauge
 
-    init(pipeline: String, system: String, group: String) {
+    init(pipeline: String, system: String, group: String, factory: any MetricsFactory) {
         let dimensions = [
             ("messaging.system", system), ("messaging.consumer.group.name", group), ("ratchet.pipeline", pipeline),
         ]
         let operation = dimensions + [("messaging.operation.name", "process")]
-        consumed = Counter(label: "messaging.client.consumed.messages", dimensions: operation)
+        consumed = Counter(label: "messaging.client.consumed.messages", dimensions: operation, factory: factory)
         processDuration = Timer(
             label: "messaging.process.duration",
             dimensions: operation,
-            preferredDisplayUnit: .seconds
+            preferredDisplayUnit: .seconds,
+            factory: factory
         )
         sent = Counter(
             label: "messaging.client.sent.messages",
-            dimensions: dimensions + [("messaging.operation.name", "publish")]
+            dimensions: dimensions + [("messaging.operation.name", "publish")],
+            factory: factory
         )
         func outcome(_ name: String) -> Counter {
-            Counter(label: "ratchet.pipeline.messages", dimensions: dimensions + [("ratchet.outcome", name)])
+            Counter(
+                label: "ratchet.pipeline.messages",
+                dimensions: dimensions + [("ratchet.outcome", name)],
+                factory: factory
+            )
         }
         processed = outcome("processed")
         duplicates = outcome("duplicate")
@@ -45,8 +52,8 @@ struct PipelineMetrics: Sendable {
         discarded = outcome("discarded")
         retried = outcome("retried")
         fenced = outcome("fenced")
-        conflicts = Counter(label: "ratchet.deduplication.conflicts", dimensions: dimensions)
-        evicted = Counter(label: "ratchet.deduplication.evicted", dimensions: dimensions)
-        inFlight = Gauge(label: "ratchet.pipeline.in_flight", dimensions: dimensions)
+        conflicts = Counter(label: "ratchet.deduplication.conflicts", dimensions: dimensions, factory: factory)
+        evicted = Counter(label: "ratchet.deduplication.evicted", dimensions: dimensions, factory: factory)
+        inFlight = Gauge(label: "ratchet.pipeline.in_flight", dimensions: dimensions, factory: factory)
     }
 }

@@ -5,20 +5,22 @@ import Tracing
 struct ProcessSpan: Sendable {
     private let system: String
     private let group: String
+    private let tracer: any Tracer
     let isTraced: Bool
 
-    init(system: String, group: String) {
+    init(system: String, group: String, tracer: any Tracer) {
         self.system = system
         self.group = group
-        isTraced = !(InstrumentationSystem.tracer is NoOpTracer)
+        self.tracer = tracer
+        isTraced = !(tracer is NoOpTracer)
     }
 
     /// Runs `body` in a span that continues the trace in the message's headers.
     func around<R>(_ message: Message, attempt: Int, _ body: () async throws -> R) async throws -> R {
         guard isTraced else { return try await body() }
         var context = ServiceContext.current ?? .topLevel
-        InstrumentationSystem.tracer.extract(message, into: &context, using: HeaderExtractor())
-        return try await withSpan("process \(message.topic)", context: context, ofKind: .consumer) { span in
+        tracer.extract(message, into: &context, using: HeaderExtractor())
+        return try await tracer.withAnySpan("process \(message.topic)", context: context, ofKind: .consumer) { span in
             set(message, attempt, span)
             return try await body()
         }
@@ -28,8 +30,8 @@ struct ProcessSpan: Sendable {
     func around<R>(_ message: Message, attempt: Int, _ body: () throws -> R) throws -> R {
         guard isTraced else { return try body() }
         var context = ServiceContext.current ?? .topLevel
-        InstrumentationSystem.tracer.extract(message, into: &context, using: HeaderExtractor())
-        return try withSpan("process \(message.topic)", context: context, ofKind: .consumer) { span in
+        tracer.extract(message, into: &context, using: HeaderExtractor())
+        return try tracer.withAnySpan("process \(message.topic)", context: context, ofKind: .consumer) { span in
             set(message, attempt, span)
             return try body()
         }
