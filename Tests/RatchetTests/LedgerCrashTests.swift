@@ -123,8 +123,9 @@ struct LedgerCrashTests {
         let ledger = try Ledger(at: scratch("ledger"), configuration: configuration)
         let driver = try await SettlementDriver(ledger)
         var large = try driver.entries([SampleMessage(0, key: "a", id: "0")])
-        var effects = MessageEffects()
-        try effects.outgoing.append(to: "receipts", key: nil, payload: [UInt8](repeating: 0, count: 8 << 20))
+        let effects = MessageEffects()
+        let payload = [UInt8](repeating: 0, count: 8 << 20)
+        try effects.publish(OutgoingMessage(to: "receipts", payload: payload)) { _, _ in }
         large[0].result = .effects(effects)
         let results = Mutex<[Bool]>([])
         let landed = Latch()

@@ -52,7 +52,7 @@ final class SettlementDriver: Sendable {
     }
 
     func entries(_ samples: [SampleMessage], start: Int64? = nil) throws -> [SettlementEntry] {
-        let intake = Intake(decoder: .raw, keys: keys, fingerprint: ledger.journal.fingerprint)
+        let intake = Intake(decoder: .raw, keys: keys, fingerprint: ledger.journal.fingerprint, ordering: nil)
         let batch = try MessageBatch(samples, of: lease.partition, generation: lease.generation, start: start)
         let keyed = intake.take(batch, under: lease)
         return samples.indices.map { index in

@@ -132,7 +132,9 @@ struct SimulatedShell {
     private mutating func finishOne() {
         guard !running.isEmpty else { return }
         var entry = running.remove(at: random.below(running.count))
-        switch isCalm ? 0 : random.below(10) {
+        switch isCalm ? 0 : random.below(12) {
+        case 6: scheduler.unstarted(entry, keepsClaim: true)
+        case 5: scheduler.unstarted(entry, keepsClaim: false)
         case 7: scheduler.failed(entry, retryAt: now + Int64(random.below(30)))
         case 8:
             entry.result = .givenUp(.deadLetter(.handler, SimulatedWriter.Failure()))

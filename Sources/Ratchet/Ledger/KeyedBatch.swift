@@ -16,6 +16,8 @@ package final class KeyedBatch: @unchecked Sendable {
     private let keys: [UInt8]
     private let keyEnds: [UInt32]
     package let fingerprints: [UInt64]
+    /// The messages' lanes, where handlers run in tasks and they are asked for several times; else empty.
+    package let lanes: [UInt64]
     /// How many messages are not settled yet. The scheduler's.
     package var unsettled: Int
 
@@ -28,7 +30,8 @@ package final class KeyedBatch: @unchecked Sendable {
         keys: [UInt8],
         keyEnds: [UInt32],
         fingerprints: [UInt64],
-        faults: [Int: Fault]
+        faults: [Int: Fault],
+        lanes: [UInt64] = []
     ) {
         self.payloads = payloads
         self.messages = messages
@@ -37,6 +40,7 @@ package final class KeyedBatch: @unchecked Sendable {
         self.keyEnds = keyEnds
         self.fingerprints = fingerprints
         self.faults = faults
+        self.lanes = lanes
         unsettled = messages.count
     }
 

@@ -12,15 +12,11 @@ package struct SettlementEntry: Sendable {
     package var attempt: Int32 = 1
     /// The first of a blocked lane: what follows it may pass again.
     package var opensLane = false
-    /// Its lane's number, where handlers run in tasks; asked for several times there, and never for most messages
-    /// otherwise.
-    package var lane: UInt64?
     /// Whether it has claimed its key.
     package var holdsClaim = false
     /// It never reached a handler: it waits for nobody.
     package var isFault = false
-    /// What came of it before the ledger; nil where the handler runs in the transaction. One reference, because entries
-    /// are copied often.
+    /// What came of it before the ledger; nil where the handler runs in the transaction.
     package var result: HandlerResult?
 
     package var verdict: Verdict? {
@@ -41,15 +37,14 @@ package struct SettlementEntry: Sendable {
     package var unrun: SettlementEntry {
         var entry = SettlementEntry(batch: batch, index: index)
         entry.attempt = attempt
-        entry.lane = lane
         entry.holdsClaim = holdsClaim
         return entry
     }
 }
 
-/// What came of a message before the ledger sees it.
-package indirect enum HandlerResult: Sendable {
-    case givenUp(SettlementEntry.Verdict)
+/// What came of a message before the ledger sees it. One reference, because entries are copied often.
+package enum HandlerResult: Sendable {
+    indirect case givenUp(SettlementEntry.Verdict)
     case effects(MessageEffects)
     /// Its key was done when it was looked up, so its handler did not run.
     case duplicate
@@ -86,13 +81,4 @@ package enum SettlementOutcome: Sendable {
         default: true
         }
     }
-}
-
-/// What an async handler left to be written when its message is settled.
-package struct MessageEffects: Sendable {
-    package var closures: [@Sendable (borrowing LedgerTransaction) throws -> Void] = []
-    package var outgoing = OutgoingBatch()
-
-    package init() {}
-    package var isEmpty: Bool { closures.isEmpty && outgoing.isEmpty }
 }

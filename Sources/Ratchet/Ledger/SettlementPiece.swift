@@ -29,7 +29,7 @@ final class SettlementPiece<Handler: SettlementHandler & Sendable>: WritePiece, 
         // use.
         byteCount = entries.reduce(1 << 16) { size, entry in
             guard case .effects(let effects)? = entry.result else { return size + 128 }
-            return size + 128 + effects.outgoing.byteCount
+            return size + 128 + effects.byteCount
         }
     }
 

@@ -1,15 +1,14 @@
 public import Logging
-import Synchronization
 
 /// What an async handler knows about its message, and what it leaves to be written when the message is settled.
 ///
 /// What the handler does outside of the ledger happens at least once; what it leaves here happens exactly once, in the
 /// transaction that moves the message's position. Valid until the handler returns.
-public final class HandlerContext: Sendable {
+public struct HandlerContext: Sendable {
     /// The message as it was delivered.
-    public let message: Message
+    public var message: Message { entry.message }
     /// The number of this attempt, from 1.
-    public let attempt: Int
+    public var attempt: Int { Int(entry.attempt) }
     /// The message's idempotency key, nil for a pipeline by position only. Hand it to services that know idempotency
     /// keys.
     public var idempotencyKey: IdempotencyKey? { entry.batch.key(at: Int(entry.index)) }
@@ -24,14 +23,13 @@ public final class HandlerContext: Sendable {
     }
 
     private let entry: SettlementEntry
+    private let effects: MessageEffects
     private let publishes: Bool
     private let baseLogger: Logger
-    private let effects = Mutex(MessageEffects())
 
-    init(_ entry: SettlementEntry, publishes: Bool, logger: Logger) {
+    init(_ entry: SettlementEntry, effects: MessageEffects, publishes: Bool, logger: Logger) {
         self.entry = entry
-        message = entry.message
-        attempt = Int(entry.attempt)
+        self.effects = effects
         self.publishes = publishes
         baseLogger = logger
     }
@@ -44,7 +42,7 @@ public final class HandlerContext: Sendable {
     /// take microseconds; closures of one message run in the order in which they were left. If one throws, everything
     /// of the message is undone and the message is retried, its handler included.
     public func onCommit(_ body: @escaping @Sendable (borrowing LedgerTransaction) throws -> Void) {
-        effects.withLock { $0.closures.append(body) }
+        effects.append(body)
     }
 
     /// Publishes a message if and when this one is settled: encoded here, sent by the outbox until confirmed, in the
@@ -52,14 +50,9 @@ public final class HandlerContext: Sendable {
     /// ``MessageError``; ``LedgerError/Code/invalidArgument`` if the pipeline has no sink.
     public func publish(_ outgoing: OutgoingMessage) throws {
         guard publishes else { throw TransactionScope.noSink(outgoing.topic) }
-        try effects.withLock { effects in
-            var outgoing = outgoing
-            if !outgoing.headers.contains(where: { $0.name == Header.messageIDName }) {
-                outgoing.headers.append(
-                    .messageID(TransactionScope.derivedID(of: entry, number: effects.outgoing.count))
-                )
-            }
-            try effects.outgoing.append(outgoing)
+        try effects.publish(outgoing) { outgoing, number in
+            guard !outgoing.headers.contains(where: { $0.name == Header.messageIDName }) else { return }
+            outgoing.headers.append(.messageID(TransactionScope.derivedID(of: entry, number: number)))
         }
     }
 
@@ -72,13 +65,5 @@ public final class HandlerContext: Sendable {
         headers: [Header] = []
     ) throws {
         try publish(OutgoingMessage(json: value, to: topic, key: key, id: id, headers: headers))
-    }
-
-    func takeEffects() -> MessageEffects? {
-        effects.withLock { effects in
-            guard !effects.isEmpty else { return nil }
-            defer { effects = MessageEffects() }
-            return effects
-        }
     }
 }

@@ -4,6 +4,8 @@ struct Intake<Payload: Sendable>: Sendable {
     let decoder: Decoder<Payload>
     let keys: KeySource<Payload>
     let fingerprint: Fingerprint
+    /// Where handlers run in tasks: their order.
+    let ordering: Ordering?
 
     func take(_ batch: MessageBatch, under lease: PartitionLease) -> KeyedBatch {
         var payloads: [Payload] = []
@@ -40,7 +42,10 @@ struct Intake<Payload: Sendable>: Sendable {
             keys: stored,
             keyEnds: ends,
             fingerprints: fingerprints(of: stored, ends),
-            faults: faults
+            faults: faults,
+            lanes: ordering.map { ordering in
+                (0..<batch.count).map { ordering.lane(of: $0, in: batch, slot: lease.slot) }
+            } ?? []
         )
     }
 

@@ -22,7 +22,9 @@ public enum Ordering: Hashable, Sendable {
     }
 
     func lane(of entry: SettlementEntry) -> UInt64 {
-        entry.lane ?? lane(of: Int(entry.index), in: entry.batch.messages, slot: entry.batch.lease.slot)
+        let index = Int(entry.index)
+        guard entry.batch.lanes.isEmpty else { return entry.batch.lanes[index] }
+        return lane(of: index, in: entry.batch.messages, slot: entry.batch.lease.slot)
     }
 
     private static func ownLane(_ offset: Int64) -> UInt64 {

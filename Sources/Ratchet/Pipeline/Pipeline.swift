@@ -115,7 +115,12 @@ public final class Pipeline<Payload: Sendable>: Service {
         self.sink = sink
         self.configuration = configuration
         self.handler = handler
-        intake = Intake(decoder: decoder, keys: keys, fingerprint: ledger.journal.fingerprint)
+        let ordering: Ordering? =
+            switch handler {
+            case .inTasks: configuration.ordering
+            case .inWriter: nil
+            }
+        intake = Intake(decoder: decoder, keys: keys, fingerprint: ledger.journal.fingerprint, ordering: ordering)
         progress = Progress()
     }
 

@@ -4,22 +4,26 @@ import Metrics
 import Synchronization
 
 extension PipelineRun {
-    /// Changes the scheduler's state and performs what follows from it.
+    /// Changes the scheduler's state, nothing being handed out ahead, and performs what follows from it.
     func change(_ body: (inout Scheduler) -> Void) {
-        change { (state: inout State) in body(&state.scheduler) }
+        change { (state: inout State) in
+            clearDesk(&state)
+            body(&state.scheduler)
+        }
     }
 
-    /// Changes the state and performs what follows from it.
-    func change<R>(_ body: (inout State) -> R) -> R {
+    /// Changes the state and performs what follows from it; `finish` has the last word on it.
+    func change<R>(finish: (inout State) -> Void = { _ in }, _ body: (inout State) -> R) -> R {
         let now = ledger.configuration.time.monotonic()
         let (result, actions, claims, woken, hasPiece, isEarlier) = state.withLock { state in
             state.scheduler.observe(now)
-            let due = state.scheduler.nextDue ?? .max
+            let due = state.nextDue ?? .max
             let result = body(&state)
-            let (actions, claims) = (state.scheduler.takeActions(), state.scheduler.takeReleasedClaims())
             let woken = wake(&state)
+            finish(&state)
+            let (actions, claims) = (state.scheduler.takeActions(), state.scheduler.takeReleasedClaims())
             let hasPiece = !state.isSubmitting && state.scheduler.hasPiece
-            return (result, actions, claims, woken, hasPiece, (state.scheduler.nextDue ?? .max) < due)
+            return (result, actions, claims, woken, hasPiece, (state.nextDue ?? .max) < due)
         }
         // Whoever arms a lane, a worker or the writer, the timer hears of it.
         if isEarlier { rearmed.tell() }
@@ -228,8 +232,7 @@ struct SettlementWork<Payload: Sendable>: SettlementHandler, Sendable {
             }
         case .inTasks:
             guard case .effects(let effects)? = entry.result else { return }
-            transaction.scope.publish(effects.outgoing)
-            for closure in effects.closures { try closure(transaction) }
+            try effects.write(in: transaction)
         }
     }
 

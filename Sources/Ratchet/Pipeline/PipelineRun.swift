@@ -15,7 +15,15 @@ final class PipelineRun<Payload: Sendable>: Sendable {
         var isSubmitting = false
         var isEnding = false
         var nextWaiter = 1
+        /// When the desk is cleared at the latest.
+        var deskUntil: Scheduler.Deadline?
         var failure: (any Error)?
+
+        /// When something has to be done though nothing happens.
+        var nextDue: Scheduler.Deadline? {
+            guard let due = scheduler.nextDue else { return deskUntil }
+            return min(due, deskUntil ?? due)
+        }
     }
 
     let name: String
@@ -30,6 +38,7 @@ final class PipelineRun<Payload: Sendable>: Sendable {
     let span: ProcessSpan
     let logger: Logger
     let state: Mutex<State>
+    let desk = WorkerDesk()
     /// Where partitions are paused and resumed, whoever's turn it is.
     private let openSession = Mutex<(any SourceSession)?>(nil)
     /// One thread at a time pauses and resumes partitions.

@@ -8,20 +8,37 @@ extension Scheduler {
     /// The next message to run, in tasks; its lane is taken until ``finished(_:)`` or a hold.
     package mutating func start() -> SettlementEntry? { ready.popFirst() }
 
+    /// A message that was to start has not: it is the next one again. Without its claim others may run its key first.
+    package mutating func unstarted(_ entry: consuming SettlementEntry, keepsClaim: Bool) {
+        if entry.holdsClaim, !keepsClaim {
+            releasedClaims.append(entry.fingerprint)
+            entry.holdsClaim = false
+        }
+        let lane = lane(of: entry)
+        if held[lane] != nil {
+            takeBack(entry, in: lane)
+        } else {
+            ready.prepend(entry)
+        }
+    }
+
+    /// A message that was running goes back behind an earlier one of its lane, which failed in the writer meanwhile: it
+    /// runs again.
+    private mutating func takeBack(_ entry: SettlementEntry, in lane: UInt64) {
+        held[lane]!.isRunning = false
+        putBack(entry.unrun, in: lane)
+        arm(lane)
+    }
+
     /// A handler finished, or its message was given up: the result goes to the ledger, the lane goes on.
-    package mutating func finished(_ entry: SettlementEntry) {
+    package mutating func finished(_ entry: consuming SettlementEntry) {
         let lane = lane(of: entry)
         guard partitions[entry.batch.lease.slot] != nil else {
             lanes[lane] = nil
             return release(entry)
         }
         if held[lane] != nil {
-            // An earlier message of the lane failed in the writer meanwhile: this one goes back behind it and runs
-            // again.
-            held[lane]!.isRunning = false
-            putBack(entry.unrun, in: lane)
-            arm(lane)
-            return
+            return takeBack(entry, in: lane)
         }
         if settling.isEmpty { lingerUntil = now + limits.linger }
         settling.append(entry)

@@ -181,10 +181,8 @@ extension Scheduler {
         balance()
     }
 
-    private mutating func enqueue(_ new: SettlementEntry) {
-        var entry = new
+    private mutating func enqueue(_ entry: SettlementEntry) {
         let lane = lane(of: entry)
-        entry.lane = lane
         if held[lane] != nil {
             held[lane]!.entries.append(entry)
         } else if execution == .inWriter {

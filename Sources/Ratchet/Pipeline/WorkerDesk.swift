@@ -1,0 +1,54 @@
+import DequeModule
+import Synchronization
+
+/// What workers exchange between two turns of the scheduler's lock: messages that were handed out ahead, and results
+/// that the scheduler has not heard of yet.
+///
+/// A turn of that lock for each message costs more than a fast handler, and two threads that meet at it go into the
+/// kernel. So one worker's turn serves several messages. Nothing stays here for longer than the pipeline's
+/// ``PipelineConfiguration/batchDelay``, and nothing that any worker could run waits behind one that is busy.
+final class WorkerDesk: Sendable {
+    private struct State {
+        var ahead = Deque<SettlementEntry>()
+        var finished: [SettlementEntry] = []
+    }
+
+    private let state = Mutex(State())
+
+    /// Leaves a result and takes the next message; nil if there is none, and then the result is not taken either.
+    func exchange(_ finished: SettlementEntry) -> SettlementEntry? {
+        state.withLock { state in
+            guard let next = state.ahead.popFirst() else { return nil }
+            state.finished.append(finished)
+            return next
+        }
+    }
+
+    /// Takes a message that was handed out ahead.
+    func take() -> SettlementEntry? { state.withLock { $0.ahead.popFirst() } }
+
+    /// Hands messages out ahead, unless there are some.
+    func lay(_ entries: () -> Deque<SettlementEntry>) -> Bool {
+        state.withLock { state in
+            guard state.ahead.isEmpty else { return false }
+            state.ahead = entries()
+            return !state.ahead.isEmpty
+        }
+    }
+
+    /// Takes the results.
+    func takeFinished() -> [SettlementEntry] {
+        state.withLock { state in
+            defer { state.finished = [] }
+            return state.finished
+        }
+    }
+
+    /// Takes everything.
+    func clear() -> (finished: [SettlementEntry], unstarted: [SettlementEntry]) {
+        state.withLock { state in
+            defer { state = State() }
+            return (state.finished, Array(state.ahead))
+        }
+    }
+}
