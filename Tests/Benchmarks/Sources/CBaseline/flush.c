@@ -37,6 +37,13 @@ ssize_t pwrite(int descriptor, const void *bytes, size_t count, off_t offset) {
     return result;
 }
 
+void baseline_flush(const char *folder) {
+    int file = open(folder, O_RDONLY | O_DIRECTORY);
+    if (file < 0) return;
+    syncfs(file);
+    close(file);
+}
+
 static int ascending(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);

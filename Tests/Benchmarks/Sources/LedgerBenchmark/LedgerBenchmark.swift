@@ -9,6 +9,7 @@ struct LedgerBenchmark: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "ledger-benchmark")
 
     @Option(help: "Ids a round.") var ids = 500_000
+    @Option(help: "Ids that are there before, a multiple of the batch; what comes then is timed.") var window = 1_000_000
     @Option(help: "Ids a batch: one durable commit each.") var batch = 1000
     @Option(help: "Rounds; the medians are printed.") var rounds = 5
     @Option(help: "Microseconds added to each flush.") var delay: UInt32 = 0
@@ -25,13 +26,13 @@ struct LedgerBenchmark: AsyncParsableCommand {
 
     func run() async throws {
         print(
-            "ids \(ids), batch \(batch), rounds \(rounds), a flush takes \(Int(baseline_flush_time(directory))) µs, \(delay) µs added"
+            "ids \(ids) on top of \(window), batch \(batch), rounds \(rounds), a flush takes \(Int(baseline_flush_time(directory))) µs, \(delay) µs added"
         )
         baseline_delay_flushes(delay)
         var seconds: [Kind: [Double]] = [:]
         var flushes: [Kind: Int] = [:]
         for round in 0..<rounds {
-            let bytes = Self.ids(ids, seed: UInt64(round) + 1)
+            let bytes = Self.ids(window + ids, seed: UInt64(round) + 1)
             for kind in Kind.allCases where kind != .tree || !withoutTree {
                 let folder = "\(directory)/\(kind)-\(round)"
                 let before = baseline_flushes()
@@ -67,8 +68,8 @@ struct LedgerBenchmark: AsyncParsableCommand {
                 let base = bytes.assumingMemoryBound(to: UInt8.self).baseAddress
                 switch kind {
                 case .floor: return baseline_floor(folder, base, ids, batch)
-                case .loop: return baseline_journal(folder, base, ids, batch)
-                default: return baseline_random_keys(folder, base, ids, batch)
+                case .loop: return baseline_journal(folder, base, window, window + ids, batch)
+                default: return baseline_random_keys(folder, base, window, window + ids, batch)
                 }
             }
         }
@@ -77,16 +78,32 @@ struct LedgerBenchmark: AsyncParsableCommand {
     private func ledger(_ bytes: [UInt8], _ folder: String, inFlight: Int) async throws -> Double {
         var configuration = Ledger.Configuration()
         configuration.logger.logLevel = .error
-        let ledger = try Ledger(at: folder, configuration: configuration)
+        configuration.isDurable = false
+        try await remember(bytes, 0..<window, Ledger(at: folder, configuration: configuration), inFlight)
+        configuration.isDurable = true
+        baseline_flush(folder)
+        return try await remember(
+            bytes,
+            window..<window + ids,
+            Ledger(at: folder, configuration: configuration),
+            inFlight
+        )
+    }
+
+    /// Returns how long it took, in seconds, the ledger's closing apart.
+    @discardableResult
+    private func remember(_ bytes: [UInt8], _ range: Range<Int>, _ ledger: Ledger, _ inFlight: Int) async throws
+        -> Double
+    {
         let clock = ContinuousClock()
         let start = clock.now
         try await withThrowingTaskGroup(of: Void.self) { group in
             var running = 0
-            for first in stride(from: 0, to: ids, by: batch) {
+            for first in stride(from: range.lowerBound, to: range.upperBound, by: batch) {
                 if running == inFlight { try await group.next() } else { running += 1 }
                 var keys = KeyBatch(reserving: batch)
                 try bytes.withUnsafeBytes { bytes in
-                    for id in first..<min(first + batch, ids) {
+                    for id in first..<min(first + batch, range.upperBound) {
                         try keys.append(UnsafeRawBufferPointer(rebasing: bytes[id * 16..<id * 16 + 16]))
                     }
                 }

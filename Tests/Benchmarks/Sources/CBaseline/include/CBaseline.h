@@ -3,12 +3,13 @@
 #include <stdint.h>
 
 /// What the ledger is measured against, in C: each takes `count` ids of 16 bytes in batches of `batch`, makes every batch durable
-/// and returns the seconds it took, or a negative number on failure. `folder` exists and is empty.
+/// and returns the seconds it took, or a negative number on failure. The first `before` ids, whole batches, are there when the clock
+/// starts. `folder` exists and is empty.
 
 /// The ledger's own layout: fingerprint, index in memory, one appended journal entry a batch.
-double baseline_journal(const char *folder, const uint8_t *ids, size_t count, size_t batch);
+double baseline_journal(const char *folder, const uint8_t *ids, size_t before, size_t count, size_t batch);
 /// One B-tree of ids.
-double baseline_random_keys(const char *folder, const uint8_t *ids, size_t count, size_t batch);
+double baseline_random_keys(const char *folder, const uint8_t *ids, size_t before, size_t count, size_t batch);
 /// As many bytes as the journal's, appended to a file, fdatasync after each batch.
 double baseline_floor(const char *folder, const uint8_t *ids, size_t count, size_t batch);
 
@@ -16,5 +17,7 @@ double baseline_floor(const char *folder, const uint8_t *ids, size_t count, size
 void baseline_delay_flushes(unsigned microseconds);
 /// Flushes so far.
 uint64_t baseline_flushes(void);
+/// Writes all that waits to be written in the file system of `folder`.
+void baseline_flush(const char *folder);
 /// The median of 101 flushes of a small append in `folder`, in microseconds.
 double baseline_flush_time(const char *folder);
