@@ -65,6 +65,15 @@ let package = Package(
             dependencies: ["Ratchet", "RatchetBroker"],
             path: "Examples/GettingStarted"
         ),
+        .executableTarget(
+            name: "Smallest",
+            dependencies: [
+                "Ratchet", "RatchetBroker",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            path: "Examples/Smallest"
+        ),
         // Faults made to order: write and sync calls that fail, in the process under test.
         .target(name: "CFaults", path: "Tests/CFaults"),
         .testTarget(name: "LMDBTests", dependencies: ["LMDB", "CFaults"]),
@@ -91,7 +100,7 @@ let package = Package(
             name: "EndToEndTests",
             dependencies: [
                 // Run as a program of its own, from beside the tests.
-                "Orders", "GettingStarted",
+                "Orders", "GettingStarted", "Smallest",
                 "RatchetBroker", "Ratchet",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -102,14 +111,17 @@ let package = Package(
 )
 
 for target in package.targets where target.type != .system && target.name != "CFaults" {
-    target.swiftSettings = [
-        .enableUpcomingFeature("ExistentialAny"),
-        .enableUpcomingFeature("MemberImportVisibility"),
-        .enableUpcomingFeature("InternalImportsByDefault"),
-        .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
-    ]
+    // The smallest program is compiled as a newcomer's.
+    if target.name != "Smallest" {
+        target.swiftSettings = [
+            .enableUpcomingFeature("ExistentialAny"),
+            .enableUpcomingFeature("MemberImportVisibility"),
+            .enableUpcomingFeature("InternalImportsByDefault"),
+            .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+        ]
+    }
     // Set by CI; whoever builds with a newer compiler should not be stopped by what that one warns about.
     if Context.environment["RATCHET_WARNINGS_AS_ERRORS"] != nil {
-        target.swiftSettings?.append(.treatAllWarnings(as: .error))
+        target.swiftSettings = (target.swiftSettings ?? []) + [.treatAllWarnings(as: .error)]
     }
 }

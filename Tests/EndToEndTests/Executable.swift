@@ -32,15 +32,20 @@ final class Executable: Sendable {
         return (tests.lastIndex(of: "/").map { String(tests[...$0]) } ?? "./") + program
     }
 
-    /// Starts it; standard input comes from `input`, else there is none. Its output goes to files in `scratch`.
+    /// Starts it, in `folder` if one is given; standard input comes from `input`, else there is none. Its output goes
+    /// to files in `scratch`, its errors to `errors` if that is given.
     init(
         _ arguments: [String],
         of program: String = "orders",
         in scratch: Scratch,
         input: Int32? = nil,
+        errors: Int32? = nil,
+        folder: String? = nil,
         environment: [String] = []
     ) throws {
-        let path = Self.path(of: program)
+        let product = Self.path(of: program)
+        let command = folder.map { ["/bin/sh", "-c", "cd \"$0\" && exec \"$@\"", $0, product] } ?? [product]
+        let path = command[0]
         self.scratch = scratch
         name = scratch.unusedName("run")
         var actions = posix_spawn_file_actions_t()
@@ -55,7 +60,8 @@ final class Executable: Sendable {
             let file = scratch.path("\(name).\(kind)")
             posix_spawn_file_actions_addopen(&actions, descriptor, file, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
         }
-        var argv: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) } + [nil]
+        if let errors { posix_spawn_file_actions_adddup2(&actions, errors, 2) }
+        var argv: [UnsafeMutablePointer<CChar>?] = (command + arguments).map { strdup($0) } + [nil]
         var variables: [UnsafeMutablePointer<CChar>?] = environment.map { strdup($0) } + [nil]
         defer { for text in argv + variables { free(text) } }
         var process = pid_t()
