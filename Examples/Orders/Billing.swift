@@ -31,6 +31,8 @@ enum Billing {
         var configuration = PipelineConfiguration()
         configuration.logger = logger
         configuration.outboxBatch = 4_000
+        // A state folder put together from two is an error, not something to wait for.
+        configuration.resume.refusal = .endPipeline
         configuration.retries.decision = { error, _ in error is BalanceOverflow ? .deadLetter : .retry }
         return Pipeline(
             "billing",

@@ -40,6 +40,7 @@ struct PipelineResumeTests {
         let source = ScriptedSource(records: records)
         var configuration = PipelineBench.configuration
         configuration.resume = policy
+        configuration.resume.refusal = .endPipeline
         let pipeline = bench.pipeline(source, .transactional, configuration: configuration)
         let error = try await bench.run(pipeline, source) {
             source.offer(generation: 2, committed: committed, log: log)
@@ -78,6 +79,27 @@ struct PipelineResumeTests {
         #expect(deleted == (nil, .retentionPassed))
         let compacted = try await Self.resume(bench, committed: nil) { _ in nil }
         #expect(compacted == (10, nil))
+    }
+
+    @Test("A partition that must not be resumed stands still and says why; the others go on")
+    func partitionStops() async throws {
+        let bench = try await Self.settled()
+        let other = TopicPartition("orders", 1)
+        let source = ScriptedSource { SampleMessage($0, key: "k", "other") }
+        let pipeline = bench.pipeline(source, .transactional)
+        let error = try await bench.run(pipeline, source) {
+            source.offer(generation: 2, committed: nil, log: 0..<100)
+            await source.assign(other, generation: 2)
+            try source.deliver(Self.samples(20..<25), of: other, generation: 2, start: 0)
+            await pipeline.settled(through: [other: 25])
+            #expect(pipeline.stoppedPartitions.mapValues(\.code) == [.orders: .offsetsReused])
+            source.say(.revoking([.orders], within: .seconds(60)))
+            await source.until { $0.contains(.release(.orders)) }
+            #expect(pipeline.stoppedPartitions.isEmpty)
+        }
+        #expect(error == nil)
+        #expect(!source.calls.contains { if case .start(.orders, _) = $0 { true } else { false } })
+        #expect(try await bench.watermark() == 10)
     }
 
     @Test("An operator's reset stops the partition, unless told what to do")

@@ -161,18 +161,36 @@ public struct ResumePolicy: Hashable, Sendable {
         case accept
     }
 
+    /// What becomes of the others when a partition must not be started.
+    public enum Refusal: Hashable, Sendable {
+        /// The partition stays assigned and stands still: an error in the log, a gauge, and
+        /// ``Pipeline/stoppedPartitions`` say so. All other partitions go on. It is tried again when it is assigned
+        /// anew.
+        case stopPartition
+        /// The pipeline ends with the ``ResumeError``, once what is running is settled.
+        case endPipeline
+    }
+
     /// Where to begin when nothing is known. Default: earliest.
     public var first: First
     /// What to do after an operator's reset. Default: stop.
     public var reset: Reset
     /// What to do with another ledger's partition. Default: refuse.
     public var lineage: Lineage
+    /// What to do where a partition must not be started. Default: only that one stops.
+    public var refusal: Refusal
 
     /// A policy; every default is the cautious one.
-    public init(first: First = .earliest, reset: Reset = .stop, lineage: Lineage = .refuse) {
+    public init(
+        first: First = .earliest,
+        reset: Reset = .stop,
+        lineage: Lineage = .refuse,
+        refusal: Refusal = .stopPartition
+    ) {
         self.first = first
         self.reset = reset
         self.lineage = lineage
+        self.refusal = refusal
     }
 }
 

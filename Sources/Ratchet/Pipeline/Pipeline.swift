@@ -151,8 +151,12 @@ public final class Pipeline<Payload: Sendable>: Service {
     /// What has become of messages since the pipeline was made.
     public var statistics: PipelineStatistics { progress.statistics }
 
+    /// Partitions that are assigned and stand still, because the positions of ledger, broker and log do not agree, and
+    /// why; see ``ResumePolicy``.
+    public var stoppedPartitions: [TopicPartition: ResumeError] { progress.stoppedPartitions }
+
     /// Returns once everything before these offsets is settled and durable, whether by this run or by a later one; or
-    /// when the task is cancelled.
+    /// when the task is cancelled. A partition that stands still, or is another member's, is waited for.
     public func settled(through offsets: [TopicPartition: Int64]) async {
         await progress.settled(through: offsets)
     }

@@ -4,6 +4,30 @@ import Metrics
 import Synchronization
 
 extension PipelineRun {
+    /// Starts a partition that was assigned, or has it stand still if it must not be started.
+    func beginOrStop(_ assignment: Assignment, _ session: any SourceSession) async throws {
+        do {
+            try await begin(assignment, session)
+        } catch let error as ResumeError where configuration.resume.refusal == .stopPartition {
+            noteStopped([assignment.partition], error)
+            var metadata: Logger.Metadata = [
+                LogKeys.topic: "\(assignment.partition.topic)",
+                LogKeys.partition: "\(assignment.partition.partition)",
+            ]
+            metadata[LogKeys.error] = "\(error)"
+            logger.error(
+                "partition stopped: none of its messages is processed until this is resolved",
+                metadata: metadata
+            )
+        }
+    }
+
+    /// These partitions stand still for this reason, or no longer.
+    func noteStopped(_ partitions: [TopicPartition], _ reason: ResumeError?) {
+        let count = progress.stopped(partitions, reason)
+        metrics.stoppedPartitions.record(count)
+    }
+
     /// Starts a partition that was assigned, where the ledger says; throws ``ResumeError`` if it must not be started.
     func begin(_ assignment: Assignment, _ session: any SourceSession) async throws {
         let partition = assignment.partition
@@ -127,6 +151,7 @@ extension PipelineRun {
 
     /// The partitions are another member's already: nothing of ours counts any more.
     func lose(_ partitions: [TopicPartition]) {
+        noteStopped(partitions, nil)
         let leases = leases(of: partitions)
         for lease in leases { lease.fence() }
         change { scheduler in

@@ -177,11 +177,12 @@ final class PipelineRun<Payload: Sendable>: Sendable {
             while true {
                 switch try await session.next() {
                 case .assigned(let assignments):
-                    for assignment in assignments { try await begin(assignment, session) }
+                    for assignment in assignments { try await beginOrStop(assignment, session) }
                 case .messages(let batch): take(batch)
                 case .revoking(let partitions, let limit):
                     // Looked up here: by the time the task runs they may have been lost and assigned anew.
                     let leases = leases(of: partitions)
+                    noteStopped(partitions, nil)
                     group.addTask { await self.giveBack(partitions, leases, within: limit, session) }
                 case .lost(let partitions): lose(partitions)
                 case .closed: return

@@ -10,12 +10,23 @@ final class Progress: Sendable {
     private struct State {
         var statistics = PipelineStatistics()
         var watermarks: [TopicPartition: Int64] = [:]
+        var stopped: [TopicPartition: ResumeError] = [:]
         var waiters: [Waiter] = []
     }
 
     private let state = Mutex(State())
 
     var statistics: PipelineStatistics { state.withLock { $0.statistics } }
+
+    var stoppedPartitions: [TopicPartition: ResumeError] { state.withLock { $0.stopped } }
+
+    /// Partitions stand still for this reason, or no longer; returns how many do now.
+    func stopped(_ partitions: [TopicPartition], _ reason: ResumeError?) -> Int {
+        state.withLock { state in
+            for partition in partitions { state.stopped[partition] = reason }
+            return state.stopped.count
+        }
+    }
 
     func count(_ body: (inout PipelineStatistics) -> Void) {
         state.withLock { body(&$0.statistics) }

@@ -20,6 +20,7 @@ struct PipelineMetrics: Sendable {
     let evicted: Counter
     let fenced: Counter
     let inFlight: Gauge
+    let stoppedPartitions: Gauge
 
     init(pipeline: String, system: String, group: String, factory: any MetricsFactory) {
         let dimensions = [
@@ -55,5 +56,10 @@ struct PipelineMetrics: Sendable {
         conflicts = Counter(label: "ratchet.deduplication.conflicts", dimensions: dimensions, factory: factory)
         evicted = Counter(label: "ratchet.deduplication.evicted", dimensions: dimensions, factory: factory)
         inFlight = Gauge(label: "ratchet.pipeline.in_flight", dimensions: dimensions, factory: factory)
+        stoppedPartitions = Gauge(
+            label: "ratchet.pipeline.stopped_partitions",
+            dimensions: dimensions,
+            factory: factory
+        )
     }
 }

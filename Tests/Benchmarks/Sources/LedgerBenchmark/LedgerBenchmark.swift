@@ -9,7 +9,7 @@ struct LedgerBenchmark: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "ledger-benchmark")
 
     @Option(help: "Ids a round.") var ids = 500_000
-    @Option(help: "Ids that are there before, a multiple of the batch; what comes then is timed.") var window = 1_000_000
+    @Option(help: "Ids that are there before, a multiple of the batch; the rest is timed.") var window = 1_000_000
     @Option(help: "Ids a batch: one durable commit each.") var batch = 1000
     @Option(help: "Rounds; the medians are printed.") var rounds = 5
     @Option(help: "Microseconds added to each flush.") var delay: UInt32 = 0
