@@ -123,7 +123,8 @@ final class PipelineRun<Payload: Sendable>: Sendable {
                 sink: sink,
                 settings: .init(
                     batch: configuration.outboxBatch,
-                    window: configuration.outboxBatch * 4,
+                    bytes: configuration.outboxBytes,
+                    backlog: configuration.outboxBacklog,
                     retries: configuration.outboxRetries
                 ),
                 clock: configuration.clock,
