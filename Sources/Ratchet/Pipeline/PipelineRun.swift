@@ -15,6 +15,8 @@ final class PipelineRun<Payload: Sendable>: Sendable {
         var isSubmitting = false
         var isEnding = false
         var nextWaiter = 1
+        /// When a full outbox was last reported.
+        var fullOutboxReport: Int64?
         var failure: (any Error)?
     }
 
