@@ -180,8 +180,7 @@ struct LedgerHandlerTests {
         entries[0].attempt = 2
         entries[0].opensLane = true
         #expect(try await driver.settle(entries, with: handler).published == 3)
-        var batch = OutgoingBatch()
-        _ = try ledger.outbox.read(from: 1, into: &batch, messages: 10)
+        let batch = try ledger.outbox.read(ledger.outbox.scan(from: 1, messages: 10))
         let ids = try OutgoingBatchTests.messages(of: batch).map { $0.headers.first?.text }
         #expect(ids == ["/orders/pay-1#0", "own", "/orders/pay-1#2"])
         await ledger.close()

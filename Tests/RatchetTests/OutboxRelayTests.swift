@@ -7,13 +7,14 @@ import Testing
 struct OutboxRelayTests {
     private struct Failure: Error {}
 
-    private static func relay(_ ledger: Ledger, _ sink: any Sink) -> OutboxRelay {
+    private static func relay(_ ledger: Ledger, _ sink: any Sink, batch: Int = 7, bytes: Int = 1 << 20) -> OutboxRelay {
         OutboxRelay(
             outbox: ledger.outbox,
             sink: sink,
             settings: .init(
-                batch: 7,
-                window: 20,
+                batch: batch,
+                bytes: bytes,
+                backlog: 100_000,
                 retries: RetryPolicy(initialDelay: .microseconds(10), maximumDelay: .microseconds(50))
             ),
             clock: ContinuousClock(),
@@ -112,6 +113,78 @@ struct OutboxRelayTests {
             group.cancelAll()
         }
         Self.check(both.withLock { $0 } + unreliable.confirmed, count: 70)
+        await ledger.close()
+    }
+
+    @Test("A relay that takes over in the middle of an entry leaves the count right")
+    func handOver() async throws {
+        let scratch = try ScratchFolder()
+        let ledger = try Ledger(at: scratch("ledger"), configuration: .quick)
+        try await Self.publish(ledger, 0..<24, generation: 1)
+        ledger.outbox.committed(24)
+        let refusing = ScriptedSink { messages in Set(messages.indices.filter { messages[$0].key == Array("k0".utf8) })
+        }
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { try? await Self.relay(ledger, refusing).run() }
+            await refusing.until { $0.count == 16 }
+            group.cancelAll()
+        }
+        #expect(ledger.outbox.backlog == 24)
+        let taking = ScriptedSink { _ in [] }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try? await Self.relay(ledger, taking).run() }
+            try await ledger.outbox.drained()
+            group.cancelAll()
+        }
+        #expect(ledger.outbox.backlog == 0)
+        Self.check(refusing.confirmed + taking.confirmed, count: 24)
+        await ledger.close()
+    }
+
+    @Test("What is sent at once, and so is in memory, is bounded in bytes; a larger message goes alone")
+    func boundedBytes() async throws {
+        let scratch = try ScratchFolder()
+        let ledger = try Ledger(at: scratch("ledger"), configuration: .quick)
+        let driver = try await SettlementDriver(ledger)
+        let sizes = [300, 300, 300, 2_000, 300, 700, 100, 1_500]
+        var handler = ScriptedHandler()
+        handler.body = { _, transaction in
+            for size in sizes {
+                try transaction.publish(OutgoingMessage(to: "t", payload: [UInt8](repeating: 1, count: size)))
+            }
+        }
+        try await driver.settle([SampleMessage(0, id: "x")], with: handler)
+        let sends = Mutex<[[Int]]>([])
+        let sink = ScriptedSink { messages in
+            sends.withLock { $0.append(messages.map(\.payload.count)) }
+            return []
+        }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try? await Self.relay(ledger, sink, bytes: 1_000).run() }
+            try await ledger.outbox.drained()
+            group.cancelAll()
+        }
+        #expect(sends.withLock { $0 } == [[300, 300], [300], [2_000], [300], [700, 100], [1_500]])
+        await ledger.close()
+    }
+
+    @Test("A message that publishes to more topics than two bytes can number is settled, and all of it is sent")
+    func manyTopics() async throws {
+        let scratch = try ScratchFolder()
+        let ledger = try Ledger(at: scratch("ledger"), configuration: .quick)
+        let driver = try await SettlementDriver(ledger)
+        var handler = ScriptedHandler()
+        handler.body = { _, transaction in
+            for number in 0..<66_000 { try transaction.publish(OutgoingMessage(to: "t\(number)", payload: [])) }
+        }
+        try await driver.settle([SampleMessage(0, id: "x")], with: handler)
+        let sink = ScriptedSink { _ in [] }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try? await Self.relay(ledger, sink, batch: 10_000).run() }
+            try await ledger.outbox.drained()
+            group.cancelAll()
+        }
+        #expect(sink.confirmed.map(\.topic) == (0..<66_000).map { "t\($0)" })
         await ledger.close()
     }
 

@@ -27,10 +27,10 @@ struct OutgoingBatchTests {
     }
 
     /// Messages of a few topics and keys.
-    static func messages(_ random: inout SeededRandom, count: Int) -> [OutgoingMessage] {
+    static func messages(_ random: inout SeededRandom, count: Int, topics: Int = 3) -> [OutgoingMessage] {
         (0..<count).map { number in
             OutgoingMessage(
-                to: "topic\(random.below(3))",
+                to: "topic\(random.below(topics))",
                 key: random.chance(70) ? [UInt8(random.below(5))] : nil,
                 payload: random.bytes(random.below(30)),
                 headers: [.messageID("id\(number)")],
@@ -49,22 +49,25 @@ struct OutgoingBatchTests {
         let order = messages.indices.shuffled(using: &random)
         for index in order { picked.append(entry: index, of: batch) }
         #expect(try Self.messages(of: picked) == order.map { messages[$0] })
-        for index in order.indices {
-            #expect(picked.withKey(of: index) { $0.map(Array.init) } == messages[order[index]].key)
-        }
     }
 
-    @Test("Cutting a batch off forgets the end and nothing else", arguments: Seed.some(30))
-    func truncate(seed: Seed) throws {
+    @Test(
+        "Cutting a batch off forgets the end, its topics too, and nothing else",
+        arguments: [3, 40],
+        Seed.some(30)
+    )
+    func truncate(topics: Int, seed: Seed) throws {
         var random = seed.random
-        let messages = Self.messages(&random, count: 20)
-        let more = Self.messages(&random, count: 5)
+        let messages = Self.messages(&random, count: 60, topics: topics)
+        let more = Self.messages(&random, count: 30, topics: topics)
         var batch = try OutgoingBatch(messages)
-        let kept = random.below(25)
+        let kept = random.below(65)
         batch.truncate(to: kept)
+        #expect(Set(batch.topics) == Set(messages.prefix(kept).map(\.topic)))
         #expect(try Self.messages(of: batch) == Array(messages.prefix(kept)))
         for message in more { try batch.append(message) }
         #expect(try Self.messages(of: batch) == Array(messages.prefix(kept)) + more)
+        #expect(Set(batch.topics).count == batch.topics.count)
     }
 
     @Test("What no broker would take is refused, and nothing of it is kept")

@@ -20,11 +20,17 @@ final class PipelineBench: Sendable {
     let ledger: Ledger
     private let seen = Mutex<[Run]>([])
 
-    init(_ configuration: Ledger.Configuration = .quick) throws {
-        scratch = try ScratchFolder()
+    init(_ configuration: Ledger.Configuration = .quick, in scratch: ScratchFolder? = nil) throws {
+        self.scratch = try scratch ?? ScratchFolder()
         var configuration = configuration
         configuration.logger = Self.silent
-        ledger = try Ledger(at: scratch("ledger"), configuration: configuration)
+        ledger = try Ledger(at: self.scratch("ledger"), configuration: configuration)
+    }
+
+    /// The ledger of another bench, closed there and opened anew, as after a restart.
+    static func reopening(_ other: PipelineBench) async throws -> PipelineBench {
+        await other.ledger.close()
+        return try PipelineBench(in: other.scratch)
     }
 
     /// Each run of a handler, in order.

@@ -113,6 +113,7 @@ struct PipelineEndTests {
             { $0.concurrency = 0 }, { $0.batch = 0 }, { $0.batch = 16_385 }, { $0.inFlight = 0 },
             { $0.inFlightBytes = -1 },
             { $0.partitionInFlight = 0 }, { $0.batchesInFlight = 0 }, { $0.outboxBatch = 0 },
+            { $0.outboxBytes = 0 }, { $0.outboxBacklog = 0 },
             { $0.commitInterval = .zero },
             { $0.drainTimeout = .seconds(-1) },
         ]

@@ -11,14 +11,32 @@ final class ScriptedSink: Sink {
         var payload: [UInt8]
     }
 
+    private struct State {
+        var taken: [Sent] = []
+        var watchers: [(condition: @Sendable ([Sent]) -> Bool, latch: Latch)] = []
+    }
+
+    struct Refused: Error {}
+
     private let answer: @Sendable ([Sent]) throws -> Set<Int>
-    private let taken = Mutex<[Sent]>([])
+    private let state = Mutex(State())
 
     /// `answer` tells which messages of a batch fail, or throws when nothing is known.
     init(_ answer: @escaping @Sendable ([Sent]) throws -> Set<Int>) { self.answer = answer }
 
     /// What was confirmed, repeats included.
-    var confirmed: [Sent] { taken.withLock { $0 } }
+    var confirmed: [Sent] { state.withLock { $0.taken } }
+
+    /// Waits until what was confirmed is as it should be.
+    func until(_ condition: @escaping @Sendable ([Sent]) -> Bool) async {
+        let latch = Latch()
+        let isTrue = state.withLock { state in
+            if condition(state.taken) { return true }
+            state.watchers.append((condition, latch))
+            return false
+        }
+        if !isTrue { await latch.wait() }
+    }
 
     func send(_ batch: OutgoingBatch) async throws -> [SinkFailure] {
         let sent = try OutgoingBatchTests.messages(of: batch).map { message in
@@ -26,9 +44,14 @@ final class ScriptedSink: Sink {
             return Sent(topic: message.topic, key: message.key, id: id, payload: message.payload)
         }
         let failed = try answer(sent)
-        taken.withLock { taken in
-            for (index, message) in sent.enumerated() where !failed.contains(index) { taken.append(message) }
+        let latches = state.withLock { state in
+            for (index, message) in sent.enumerated() where !failed.contains(index) { state.taken.append(message) }
+            let taken = state.taken
+            let met = state.watchers.filter { $0.condition(taken) }
+            state.watchers.removeAll { watcher in met.contains { $0.latch === watcher.latch } }
+            return met.map(\.latch)
         }
-        return failed.sorted().map { SinkFailure(index: $0, error: CancellationError()) }
+        for latch in latches { latch.open() }
+        return failed.sorted().map { SinkFailure(index: $0, error: Refused()) }
     }
 }

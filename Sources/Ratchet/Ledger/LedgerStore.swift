@@ -127,12 +127,12 @@ extension LedgerStore {
         try LedgerMeta.put(bytes, as: LedgerMeta.clock, in: tables.meta, of: transaction)
     }
 
-    /// Appends what was published to the outbox, as one entry.
+    /// Appends what was published to the outbox.
     func append(_ batch: OutgoingBatch, in transaction: borrowing WriteTransaction) throws {
-        guard !batch.isEmpty else { return }
-        let bytes = OutboxLayout.encode(batch)
-        _ = try bytes.withUnsafeBytes { try transaction.put($0, for: nextOutbox, in: tables.outbox, .append) }
-        nextOutbox += 1
+        try OutboxLayout.encode(batch) { entry in
+            _ = try entry.withUnsafeBytes { try transaction.put($0, for: nextOutbox, in: tables.outbox, .append) }
+            nextOutbox += 1
+        }
         totals.published += batch.count
     }
 

@@ -7,6 +7,8 @@ public struct OutgoingBatch: Sendable {
     /// The largest record, in bytes: 64 MiB, over any broker's limit. Topics set their own, lower one.
     public static let maximumRecordSize = 64 << 20
 
+    private static let fewTopics = 16
+
     package struct Entry: Sendable {
         package var topic: Int32
         package var partition: Int32
@@ -18,6 +20,10 @@ public struct OutgoingBatch: Sendable {
     package private(set) var entries: [Entry] = []
     /// The topics named so far, in order of first use.
     public private(set) var topics: [String] = []
+    /// For each topic the first message that names it.
+    private var firstUses: [Int] = []
+    /// The topics' numbers, once they are too many to be looked through.
+    private var numbers: [String: Int32] = [:]
 
     /// An empty batch.
     public init() {}
@@ -105,20 +111,25 @@ public struct OutgoingBatch: Sendable {
         guard count < entries.count else { return }
         bytes.removeSubrange(entries[count].start...)
         entries.removeSubrange(count...)
-    }
-
-    /// Forgets all messages and keeps the memory.
-    package mutating func removeAll() {
-        bytes.removeAll(keepingCapacity: true)
-        entries.removeAll(keepingCapacity: true)
-        topics.removeAll(keepingCapacity: true)
+        while let first = firstUses.last, first >= count {
+            firstUses.removeLast()
+            numbers[topics.removeLast()] = nil
+        }
     }
 
     private mutating func index(of topic: String) -> Int32 {
         // Nearly always the last topic again; a batch names few.
         if let last = topics.last, last == topic { return Int32(topics.count - 1) }
-        if let known = topics.firstIndex(of: topic) { return Int32(known) }
+        if topics.count <= Self.fewTopics {
+            if let known = topics.firstIndex(of: topic) { return Int32(known) }
+        } else if let known = numbers[topic] {
+            return known
+        }
         topics.append(topic)
+        firstUses.append(entries.count)
+        if topics.count > Self.fewTopics {
+            for number in numbers.count..<topics.count { numbers[topics[number]] = Int32(number) }
+        }
         return Int32(topics.count - 1)
     }
 }
@@ -133,17 +144,6 @@ extension OutgoingBatch {
                 to: other.topics[Int(entry.topic)],
                 partition: entry.partition
             )
-        }
-    }
-
-    /// Calls `body` with the key of message `index`, nil without one.
-    package func withKey<R>(of index: Int, _ body: (UnsafeRawBufferPointer?) -> R) -> R {
-        bytes.withUnsafeBytes { bytes in
-            let start = entries[index].start
-            let length = Int(Int32(littleEndian: bytes.loadUnaligned(fromByteOffset: start + 4, as: Int32.self)))
-            guard length >= 0 else { return body(nil) }
-            let key = start + RecordLayout.fixedSize
-            return body(UnsafeRawBufferPointer(rebasing: bytes[key..<key + length]))
         }
     }
 }

@@ -10,6 +10,13 @@ package final class Outbox: Sendable {
         var deletions: [Latch] = []
         var successors: [(id: Int, continuation: CheckedContinuation<Bool, Never>)] = []
         var nextID = 0
+        var refusal: Refusal?
+    }
+
+    /// A message that the sink did not confirm.
+    struct Refusal: Sendable {
+        var topic: String
+        var error: any Error
     }
 
     private let environment: Environment
@@ -48,24 +55,47 @@ package final class Outbox: Sendable {
     /// The sink has confirmed so many.
     func confirmed(_ messages: Int) { unconfirmed.subtract(messages, ordering: .relaxed) }
 
-    /// Reads entries from number `first` on into `batch`, until it holds `messages` or more, and tells each one's
-    /// number and how many messages it brought.
-    func read(from first: UInt64, into batch: inout OutgoingBatch, messages: Int) throws -> [(
-        entry: UInt64, count: Int
-    )] {
+    /// The relay ends, and so many that the sink has confirmed will be sent again by its successor: their entries stay.
+    func willRepeat(_ messages: Int) { unconfirmed.add(messages, ordering: .relaxed) }
+
+    /// What the sink last refused; nil once it has taken all that it had refused.
+    var refusal: Refusal? { state.withLock { $0.refusal } }
+
+    func note(_ refusal: Refusal?) { state.withLock { $0.refusal = refusal } }
+
+    /// Tells where the messages of the entries from number `first` on lie, until there are `messages` or more.
+    func scan(from first: UInt64, messages: Int) throws -> [OutboxItem] {
         try environment.read { transaction in
             try transaction.withCursor(in: table) { cursor in
-                var entries: [(entry: UInt64, count: Int)] = []
+                var items: [OutboxItem] = []
                 var row = try cursor.seek(atLeast: first)
-                while let found = row, batch.count < messages {
-                    guard let count = OutboxLayout.decode(found.value, into: &batch) else {
+                while let found = row, items.count < messages {
+                    guard OutboxLayout.scan(found.value, of: found.integerKey, into: &items) else {
                         throw CorruptionError("outbox entry \(found.integerKey)")
                     }
-                    entries.append((found.integerKey, count))
                     row = try cursor.next()
                 }
-                return entries
+                return items
             }
+        }
+    }
+
+    /// Reads messages of entries that are still there, in the order of `items`.
+    func read(_ items: [OutboxItem]) throws -> OutgoingBatch {
+        var batch = OutgoingBatch()
+        batch.reserve(messages: items.count, bytes: items.reduce(0) { $0 + Int($1.size) })
+        return try environment.read { transaction in
+            var last: (item: OutboxItem, bytes: UnsafeRawBufferPointer, topic: String)?
+            for item in items {
+                let isSameEntry = last?.item.entry == item.entry
+                let bytes = isSameEntry ? last?.bytes : try transaction.get(item.entry, in: table)
+                let topic = isSameEntry && last?.item.topic == item.topic ? last?.topic : nil
+                guard let bytes, let topic = OutboxLayout.append(item, of: bytes, topic: topic, to: &batch) else {
+                    throw CorruptionError("outbox entry \(item.entry)")
+                }
+                last = (item, bytes, topic)
+            }
+            return batch
         }
     }
 

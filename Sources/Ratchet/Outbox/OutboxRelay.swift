@@ -8,8 +8,10 @@ package struct OutboxRelay: Sendable {
     package struct Settings: Sendable {
         /// The most messages in one send.
         package var batch: Int
-        /// The most messages in memory.
-        package var window: Int
+        /// The most bytes in one send, and so in memory; a single message may have more.
+        package var bytes: Int
+        /// The most messages that wait for the sink before no more are read.
+        package var backlog: Int
         package var retries: RetryPolicy
     }
 
@@ -47,44 +49,42 @@ package struct OutboxRelay: Sendable {
     package func run() async throws {
         guard await outbox.becomeRelay() else { return }
         defer { outbox.endRelay() }
-        var window = OutboxWindow(limit: settings.window)
+        var window = OutboxWindow(
+            limits: .init(messages: settings.batch, bytes: settings.bytes, known: settings.backlog)
+        )
+        defer { outbox.willRepeat(window.repeatable) }
         while !Task.isCancelled {
-            if window.hasRoom {
-                var read = OutgoingBatch()
-                let entries = try outbox.read(from: window.next, into: &read, messages: settings.batch)
-                window.take(entries, from: read)
-            }
-            let (chosen, due) = window.sendable(at: time.monotonic(), limit: settings.batch)
-            if chosen.isEmpty {
-                await wait(until: due)
-            } else {
+            let read = window.hasRoom ? try outbox.scan(from: window.next, messages: settings.batch) : []
+            window.take(read)
+            let chosen = window.sendable(at: time.monotonic())
+            if !chosen.isEmpty {
                 try await send(chosen, &window)
+            } else if read.isEmpty {
+                await wait(until: window.nextDue)
             }
         }
     }
 
-    private func send(_ chosen: [Int], _ window: inout OutboxWindow) async throws {
-        var batch = OutgoingBatch()
-        for number in chosen { batch.append(entry: window.items[number].index, of: window.batch) }
+    private func send(_ chosen: [OutboxItem], _ window: inout OutboxWindow) async throws {
+        let batch = try outbox.read(chosen)
         let failures = try await failures(of: batch)
-        if let failure = failures.first {
-            logger.warning(
-                "outbox: not confirmed, sent again later",
-                metadata: ["messages": "\(failures.count)", "error": "\(failure.error)"]
-            )
-        }
-        let done = window.sent(chosen, failed: Set(failures.map(\.index))) { attempts in
+        let failed = Set(failures.map(\.index))
+        if let failure = failures.first { report(failure, of: failed.count, in: batch) }
+        let done = window.sent(chosen, failed: failed) { failures in
             let random = Double(random() >> 11) / Double(1 << 53)
-            return time.monotonic() + settings.retries.delay(afterAttempt: attempts, random: random).nanoseconds
+            return time.monotonic() + settings.retries.delay(afterAttempt: failures, random: random).nanoseconds
         }
-        outbox.confirmed(chosen.count - failures.count)
-        sent(chosen.count - failures.count)
+        if !window.holdsLanes { outbox.note(nil) }
+        outbox.confirmed(chosen.count - failed.count)
+        sent(chosen.count - failed.count)
         if !done.isEmpty { try await outbox.delete(done) }
     }
 
     private func failures(of batch: OutgoingBatch) async throws -> [SinkFailure] {
         do {
-            return try await sink.send(batch)
+            let failures = try await sink.send(batch)
+            guard failures.allSatisfy({ batch.entries.indices.contains($0.index) }) else { throw UnknownFailure() }
+            return failures
         } catch {
             try Task.checkCancellation()
             // Nothing is known about any of them.
@@ -92,8 +92,22 @@ package struct OutboxRelay: Sendable {
         }
     }
 
+    private func report(_ failure: SinkFailure, of count: Int, in batch: OutgoingBatch) {
+        let topic = batch.topics[Int(batch.entries[failure.index].topic)]
+        outbox.note(Outbox.Refusal(topic: topic, error: failure.error))
+        logger.warning(
+            "outbox: not confirmed, sent again later",
+            metadata: [LogKeys.topic: "\(topic)", LogKeys.count: "\(count)", LogKeys.error: "\(failure.error)"]
+        )
+    }
+
     private func wait(until due: Int64?) async {
         guard let due else { return await outbox.news.wait() }
         await outbox.news.wait(atMost: .nanoseconds(max(0, due - time.monotonic())), clock: clock)
     }
+}
+
+/// A sink names a failure that is none of its batch.
+private struct UnknownFailure: Error, CustomStringConvertible {
+    var description: String { "the sink names a failed message that it was not given: this is a fault of the sink" }
 }

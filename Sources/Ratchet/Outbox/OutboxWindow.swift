@@ -1,111 +1,175 @@
-/// Which messages of the outbox may be sent now: the relay's pure core.
+import DequeModule
+import HeapModule
+
+/// Which messages of the outbox are sent next: the relay's pure core.
 ///
-/// It holds a bounded part of the outbox in memory. Messages of one key go out one after the other: while one has
-/// failed and waits, those behind it wait too, and all others pass.
+/// It knows where messages lie and holds none of their bytes, so that those which the sink refuses may be as many as
+/// the outbox holds. A lane one of whose messages has failed is *held*: its messages wait in it until it is due, and
+/// all others pass.
 struct OutboxWindow {
-    /// A message that is not confirmed yet.
-    struct Item: Sendable {
-        var entry: UInt64
-        /// Its place in ``batch``.
-        var index: Int
-        var lane: UInt64
-        var attempts = 0
-        var due: Int64 = 0
+    struct Limits: Hashable, Sendable {
+        /// The most messages in one send.
+        var messages: Int
+        /// The most bytes in one send; a single message may have more.
+        var bytes: Int
+        /// The most messages that it knows of: no more are read until some of them are confirmed.
+        var known: Int
     }
 
-    private(set) var batch = OutgoingBatch()
-    private(set) var items: [Item] = []
-    private var unconfirmed: [UInt64: Int] = [:]
-    private(set) var next: UInt64 = 1
-    let limit: Int
+    private struct Lane {
+        var waiting = Deque<OutboxItem>()
+        /// How often its first message has failed.
+        var failures = 0
+    }
 
-    init(limit: Int) { self.limit = limit }
+    private struct Entry {
+        var messages = 0
+        var confirmed = 0
+    }
+
+    private struct Due: Comparable {
+        var time: Int64
+        var order: Int
+        var lane: UInt64
+        static func < (a: Due, b: Due) -> Bool { (a.time, a.order) < (b.time, b.order) }
+    }
+
+    private struct Choice {
+        var items: [OutboxItem] = []
+        var bytes = 0
+    }
+
+    private let limits: Limits
+    /// Read and not looked at, in the order of the outbox.
+    private var fresh = Deque<OutboxItem>()
+    private var held: [UInt64: Lane] = [:]
+    /// One for each held lane, unless messages of it are being sent.
+    private var dues = Heap<Due>()
+    private var lastOrder = 0
+    private var entries: [UInt64: Entry] = [:]
+    private var known = 0
+    private var isRetriesTurn = false
+    /// The first entry that is not read yet.
+    private(set) var next: UInt64 = 1
+    /// Messages that are confirmed and will be sent again by a successor, since their entries have others.
+    private(set) var repeatable = 0
+
+    init(limits: Limits) { self.limits = limits }
 
     /// Whether more of the outbox may be read.
-    var hasRoom: Bool { items.count < limit }
+    var hasRoom: Bool { fresh.count < limits.messages && known < limits.known }
 
-    /// Takes in what was read from ``next`` on.
-    mutating func take(_ entries: [(entry: UInt64, count: Int)], from read: OutgoingBatch) {
-        var index = 0
-        for (entry, count) in entries {
-            for _ in 0..<count {
-                items.append(Item(entry: entry, index: batch.count, lane: Self.lane(of: index, in: read)))
-                batch.append(entry: index, of: read)
-                index += 1
-            }
-            unconfirmed[entry] = count
-            next = entry + 1
-        }
+    /// Whether a message has failed and is not confirmed since.
+    var holdsLanes: Bool { !held.isEmpty }
+
+    /// When the next held lane is due.
+    var nextDue: Int64? { dues.min?.time }
+
+    /// Takes in all messages of the entries that were read from ``next`` on.
+    mutating func take(_ items: [OutboxItem]) {
+        for item in items { entries[item.entry, default: Entry()].messages += 1 }
+        fresh.append(contentsOf: items)
+        known += items.count
+        if let last = items.last { next = last.entry + 1 }
     }
 
-    /// The messages to send at `now`, in order, `limit` at the most; and when the next one is due if that is none.
-    func sendable(at now: Int64, limit: Int) -> (items: [Int], due: Int64?) {
-        var held: Set<UInt64> = []
-        var chosen: [Int] = []
-        var due: Int64?
-        for (number, item) in items.enumerated() {
-            if chosen.count == limit { break }
-            if held.contains(item.lane) { continue }
-            if item.due > now {
-                held.insert(item.lane)
-                due = min(due ?? item.due, item.due)
-            } else {
-                chosen.append(number)
-            }
-        }
-        return (chosen, due)
-    }
-
-    /// The messages of `chosen` were sent: those in `failed` (places in `chosen`) wait until `retryAt` tells, all
-    /// others are confirmed. Returns the entries that are done with.
-    mutating func sent(_ chosen: [Int], failed: Set<Int>, retryAt: (_ attempts: Int) -> Int64) -> [UInt64] {
-        var done: [UInt64] = []
-        var confirmed = Set<Int>(minimumCapacity: chosen.count)
-        for (place, number) in chosen.enumerated() {
-            if failed.contains(place) {
-                items[number].attempts += 1
-                items[number].due = retryAt(items[number].attempts)
-            } else {
-                confirmed.insert(number)
-                let entry = items[number].entry
-                unconfirmed[entry]! -= 1
-                if unconfirmed[entry] == 0 {
-                    unconfirmed[entry] = nil
-                    done.append(entry)
-                }
-            }
-        }
-        if confirmed.count == items.count {
-            items.removeAll(keepingCapacity: true)
-            batch.removeAll()
+    /// The messages to send at `now`, those of a lane in order; they are out of the window until ``sent(_:failed:retryAt:)``
+    /// is told of them.
+    mutating func sendable(at now: Int64) -> [OutboxItem] {
+        var choice = Choice()
+        // In turns, so that neither can keep the others waiting for ever.
+        isRetriesTurn.toggle()
+        if isRetriesTurn {
+            chooseDue(at: now, &choice)
+            chooseFresh(&choice)
         } else {
-            items = items.indices.filter { !confirmed.contains($0) }.map { items[$0] }
-            compact()
+            chooseFresh(&choice)
+            chooseDue(at: now, &choice)
+        }
+        return choice.items
+    }
+
+    private mutating func chooseFresh(_ choice: inout Choice) {
+        while choice.items.count < limits.messages, let item = fresh.first {
+            if held[item.lane] != nil {
+                held[item.lane]!.waiting.append(item)
+            } else if !choose(item, &choice) {
+                return
+            }
+            fresh.removeFirst()
+        }
+    }
+
+    private mutating func chooseDue(at now: Int64, _ choice: inout Choice) {
+        while choice.items.count < limits.messages, let due = dues.min, due.time <= now {
+            // Until its first message is confirmed, those behind it would be sent in vain.
+            var left = held[due.lane]!.failures > 0 ? 1 : held[due.lane]!.waiting.count
+            let before = choice.items.count
+            while left > 0, choice.items.count < limits.messages, choose(held[due.lane]!.waiting[0], &choice) {
+                held[due.lane]!.waiting.removeFirst()
+                left -= 1
+            }
+            if choice.items.count == before { return }
+            dues.removeMin()
+        }
+    }
+
+    private func choose(_ item: OutboxItem, _ choice: inout Choice) -> Bool {
+        guard choice.items.isEmpty || choice.bytes + Int(item.size) <= limits.bytes else { return false }
+        choice.items.append(item)
+        choice.bytes += Int(item.size)
+        return true
+    }
+
+    /// The messages that were chosen were sent: those in `failed` (places in `chosen`) wait until `retryAt` tells, all
+    /// others are confirmed. Returns the entries that are done with.
+    mutating func sent(
+        _ chosen: [OutboxItem],
+        failed: Set<Int>,
+        retryAt: (_ failures: Int) -> Int64
+    ) -> [UInt64] {
+        var done: [UInt64] = []
+        for (place, item) in chosen.enumerated() where !failed.contains(place) {
+            held[item.lane]?.failures = 0
+            if confirm(item) { done.append(item.entry) }
+        }
+        guard !failed.isEmpty || !held.isEmpty else { return done }
+        var failedLanes: Set<UInt64> = []
+        // The last one first: each goes before what waits behind it.
+        for (place, item) in chosen.enumerated().reversed() where failed.contains(place) {
+            // Most hold one message, and there may be many: a new one gets no room for more.
+            if held[item.lane]?.waiting.prepend(item) == nil { held[item.lane] = Lane(waiting: [item]) }
+            failedLanes.insert(item.lane)
+        }
+        var seen: Set<UInt64> = []
+        for item in chosen where held[item.lane] != nil && seen.insert(item.lane).inserted {
+            arm(item.lane, failed: failedLanes.contains(item.lane), retryAt)
         }
         return done
     }
 
-    // What stays is copied together, so that the memory is bounded by what is unconfirmed.
-    private mutating func compact() {
-        var rest = OutgoingBatch()
-        for number in items.indices {
-            rest.append(entry: items[number].index, of: batch)
-            items[number].index = rest.count - 1
+    private mutating func arm(_ lane: UInt64, failed: Bool, _ retryAt: (Int) -> Int64) {
+        if held[lane]!.waiting.isEmpty {
+            held[lane] = nil
+            return
         }
-        batch = rest
+        var time = Int64.min
+        if failed {
+            held[lane]!.failures += 1
+            time = retryAt(held[lane]!.failures)
+        }
+        lastOrder += 1
+        dues.insert(Due(time: time, order: lastOrder, lane: lane))
     }
 
-    private static func lane(of index: Int, in batch: OutgoingBatch) -> UInt64 {
-        let entry = batch.entries[index]
-        let topic = batch.topics[Int(entry.topic)]
-        let seed = Array(topic.utf8).withUnsafeBytes {
-            Checksum.xxh64($0, seed: UInt64(bitPattern: Int64(entry.partition)))
-        }
-        return batch.withKey(of: index) { key in
-            if let key { return Checksum.xxh64(key, seed: seed) }
-            // Without a key there is no order to keep, unless the partition was chosen.
-            guard entry.partition < 0 else { return seed }
-            return withUnsafeBytes(of: entry.start) { Checksum.xxh64($0, seed: ~seed) }
-        }
+    /// Whether the message was its entry's last one.
+    private mutating func confirm(_ item: OutboxItem) -> Bool {
+        known -= 1
+        repeatable += 1
+        entries[item.entry]!.confirmed += 1
+        guard let entry = entries[item.entry], entry.confirmed == entry.messages else { return false }
+        repeatable -= entry.messages
+        entries[item.entry] = nil
+        return true
     }
 }

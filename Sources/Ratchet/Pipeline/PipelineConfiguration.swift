@@ -29,7 +29,12 @@ public struct PipelineConfiguration: Sendable {
     public var outboxRetries = RetryPolicy(initialDelay: .milliseconds(100))
     /// How many messages the outbox sends at once, 1 or more. Default: 1,000.
     public var outboxBatch = 1_000
-    /// How many messages the outbox may hold unconfirmed before nothing more is taken in, 1 or more. Default: 100,000.
+    /// How many bytes of messages the outbox sends at once, and so holds in memory, 1 or more; a larger message goes
+    /// alone. Default: 64 MiB.
+    public var outboxBytes = 64 << 20
+    /// How many messages the outbox may hold unconfirmed before nothing more is taken in, 1 or more. What is in flight
+    /// then comes on top. Messages that the sink refuses hold up only their own key until there are so many of them.
+    /// Default: 100,000.
     public var outboxBacklog = 100_000
     /// What to do with a duplicate whose payload is another. Default: keep the first, count, warn.
     public var payloadConflict = PayloadConflict.keepFirst
@@ -59,8 +64,7 @@ public struct PipelineConfiguration: Sendable {
         let positive = [
             ("concurrency", concurrency), ("partitionInFlight", partitionInFlight), ("inFlight", inFlight),
             ("inFlightBytes", inFlightBytes), ("batch", batch), ("batchesInFlight", batchesInFlight),
-            ("outboxBatch", outboxBatch),
-            ("outboxBacklog", outboxBacklog),
+            ("outboxBatch", outboxBatch), ("outboxBytes", outboxBytes), ("outboxBacklog", outboxBacklog),
         ]
         for (name, value) in positive where value < 1 {
             throw PipelineError(.invalidConfiguration, "\(name) is \(value), it must be 1 or more")

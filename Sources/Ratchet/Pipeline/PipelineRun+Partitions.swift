@@ -239,12 +239,34 @@ extension PipelineRun {
 
     /// Goes on taking messages in, or stops, by the room that window and outbox have now.
     func reconsiderFull() {
-        let isFull = ledger.isWindowFull || isOutboxFull
-        change { $0.setFull(isFull) }
+        let isWindowFull = ledger.isWindowFull
+        let isToBeReported = change { (state: inout State) in limitIntake(&state, isWindowFull: isWindowFull) }
+        if isToBeReported { reportFullOutbox() }
     }
 
-    /// Whether the sink is so far behind that no further message is taken in.
-    var isOutboxFull: Bool { ledger.outbox.backlog >= configuration.outboxBacklog }
+    /// Stops the intake while window or outbox are full; true when a full outbox is to be reported.
+    func limitIntake(_ state: inout State, isWindowFull: Bool) -> Bool {
+        // Looked at under the lock: of two threads that come here the last one knows what is so now.
+        let isOutboxFull = ledger.outbox.backlog >= configuration.outboxBacklog
+        state.scheduler.setFull(isWindowFull || isOutboxFull)
+        guard isOutboxFull else { return false }
+        let now = ledger.configuration.time.monotonic()
+        if let last = state.fullOutboxReport, now - last < fullOutboxReportInterval { return false }
+        state.fullOutboxReport = now
+        return true
+    }
+
+    func reportFullOutbox() {
+        var metadata: Logger.Metadata = [LogKeys.count: "\(ledger.outbox.backlog)"]
+        if let refusal = ledger.outbox.refusal {
+            metadata[LogKeys.topic] = "\(refusal.topic)"
+            metadata[LogKeys.error] = "\(refusal.error)"
+        }
+        logger.warning(
+            "the outbox is full: nothing more is taken in until the sink takes its messages; nothing is lost, see why the sink refuses them or is slow",
+            metadata: metadata
+        )
+    }
 
     /// Commits what is durable and not committed yet. Never past what the ledger has synced.
     func commit(_ session: any SourceSession) async {
@@ -274,3 +296,6 @@ extension PipelineRun {
         }
     }
 }
+
+/// How often a full outbox is reported at the most, in nanoseconds: a minute.
+private let fullOutboxReportInterval: Int64 = 60_000_000_000

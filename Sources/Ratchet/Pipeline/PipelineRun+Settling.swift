@@ -96,16 +96,17 @@ extension PipelineRun {
             note(report, entries)
             let now = ledger.configuration.time.monotonic()
             if report.published > 0 { ledger.outbox.committed(report.published) }
-            let isFull = report.isWindowFull || isOutboxFull
             state.withLock { state in
                 for (lease, watermark) in report.watermarks { state.uncommitted[lease.slot] = watermark }
             }
-            change { scheduler in
-                scheduler.setFull(isFull)
-                scheduler.returned(piece: piece, entries: entries, outcomes: report.outcomes) {
+            let isToBeReported = change { (state: inout State) in
+                let isToBeReported = limitIntake(&state, isWindowFull: report.isWindowFull)
+                state.scheduler.returned(piece: piece, entries: entries, outcomes: report.outcomes) {
                     self.retryTime(of: $0, now: now)
                 }
+                return isToBeReported
             }
+            if isToBeReported { reportFullOutbox() }
             progress.reached(report.watermarks.map { ($0.lease.partition, $0.watermark) })
         }
     }

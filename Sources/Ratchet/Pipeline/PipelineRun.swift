@@ -17,6 +17,8 @@ final class PipelineRun<Payload: Sendable>: Sendable {
         var nextWaiter = 1
         /// When the desk is cleared at the latest.
         var deskUntil: Scheduler.Deadline?
+        /// When a full outbox was last reported.
+        var fullOutboxReport: Int64?
         var failure: (any Error)?
 
         /// When something has to be done though nothing happens.
@@ -132,7 +134,8 @@ final class PipelineRun<Payload: Sendable>: Sendable {
                 sink: sink,
                 settings: .init(
                     batch: configuration.outboxBatch,
-                    window: configuration.outboxBatch * 4,
+                    bytes: configuration.outboxBytes,
+                    backlog: configuration.outboxBacklog,
                     retries: configuration.outboxRetries
                 ),
                 clock: configuration.clock,
