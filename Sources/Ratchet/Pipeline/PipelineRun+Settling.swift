@@ -140,12 +140,7 @@ extension PipelineRun {
             metadata[LogKeys.milliseconds] = "\(nanoseconds / 1_000_000)"
             logger.warning("a transactional handler held the writer for long", metadata: metadata)
         }
-        if report.evicted > 0 {
-            logger.warning(
-                "the deduplication window is full: keys were forgotten before their time; raise its count or shorten its time",
-                metadata: [LogKeys.count: "\(report.evicted)"]
-            )
-        }
+        logger.warn(evicted: report.evicted)
         count(counts, evicted: report.evicted, conflicts: report.conflicts.count)
     }
 
