@@ -74,6 +74,7 @@ extension PipelineRun {
             ]
         )
         try await session.start(partition, at: lease.startOffset, generation: assignment.generation)
+        forgetPause(of: partition)
     }
 
     /// Puts our name to a position that somebody else has committed, before anything is processed from there: after a

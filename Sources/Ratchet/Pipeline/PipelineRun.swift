@@ -32,8 +32,8 @@ final class PipelineRun<Payload: Sendable>: Sendable {
     let state: Mutex<State>
     /// Where partitions are paused and resumed, whoever's turn it is.
     private let openSession = Mutex<(any SourceSession)?>(nil)
-    /// One thread at a time pauses and resumes partitions.
-    let pausing = Mutex<Void>(())
+    /// What the session was told to pause. One thread at a time pauses and resumes partitions.
+    let paused = Mutex<Set<TopicPartition>>([])
     /// One commit at a time: a position that is given back is committed before.
     let committing = Turn()
     /// The run is to end: shutdown, or a failure.

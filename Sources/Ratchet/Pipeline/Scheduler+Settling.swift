@@ -109,6 +109,7 @@ extension Scheduler {
         // From here on the last message to be released says so.
         partitions[slot]!.isDraining = true
         if partitions[slot]!.inFlight == 0 { actions.append(.drained(slot: slot)) }
+        balance()
     }
 
     mutating func dropUnstarted(slot: Int) {

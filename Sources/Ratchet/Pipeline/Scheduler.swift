@@ -124,6 +124,7 @@ package struct Scheduler {
             inFlightBytes -= partition.inFlightBytes
         }
         slots.removeAll { $0 == slot }
+        balance()
     }
 
     /// The lease of a partition that is assigned now.
