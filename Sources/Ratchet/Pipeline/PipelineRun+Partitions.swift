@@ -120,6 +120,7 @@ extension PipelineRun {
         // The run ends: it drains all that it has, these too, and is given the time for it.
         if Task.isCancelled { return }
         await letGo(leases, isDrained: isDrained, session)
+        if Task.isCancelled { return }
         // What has been lost and assigned anew meanwhile is not what was asked for.
         let assigned = self.leases(of: partitions).map(\.partition)
         await session.release(partitions.filter { !assigned.contains($0) })
@@ -186,6 +187,8 @@ extension PipelineRun {
             )
         }
         await commit(session)
+        // Perhaps cut short by the end of the run, which commits once more.
+        if Task.isCancelled { return }
         change { scheduler in
             for lease in leases { scheduler.remove(slot: lease.slot) }
         }
@@ -243,8 +246,9 @@ extension PipelineRun {
             // The ledger knows better than the broker: nothing is lost, and the next commit carries the position on.
             logger.warning("commit failed, tried again later", metadata: [LogKeys.error: "\(error)"])
             state.withLock { state in
-                for (lease, offset) in pending where !lease.isFenced && state.uncommitted[lease.slot] == nil {
-                    state.uncommitted[lease.slot] = offset
+                let leases = state.scheduler.leases
+                for (lease, offset) in pending where state.uncommitted[lease.slot] == nil {
+                    if leases.contains(where: { $0 === lease }) { state.uncommitted[lease.slot] = offset }
                 }
             }
         }
