@@ -55,6 +55,7 @@ struct PipelineHistoryTests {
     /// Checks that each message before `offset` has what was to become of its event, in the ledger.
     private static func check(_ bench: PipelineBench, _ plan: Plan, before offset: Int64) throws {
         guard offset > 0 else { return }
+        try #require(offset <= length)
         let position = PartitionPosition(key: [], tracker: OffsetTracker(watermark: 0), generation: 0, isKnown: true)
         let lease = PartitionLease(partition: .orders, generation: 0, slot: 0, position: position)
         let intake = Intake(decoder: .raw, keys: .messageID, fingerprint: bench.ledger.journal.fingerprint)

@@ -71,15 +71,14 @@ struct PipelineShutdownTests {
         #expect(try [0, 100].map { try bench.count($0) } == [1, 1])
     }
 
-    @Test("A shutdown that cuts a revocation's commit short commits once more before it leaves the group")
+    @Test("A shutdown does not cut the commit of a revocation short")
     func shutdownDuringCommit() async throws {
         let bench = try PipelineBench()
-        let asked = Latch()
+        let (asked, gate) = (Latch(), Latch())
         let source = Self.source(bench) {
-            guard !asked.isOpen else { return }
             asked.open()
-            // Until it is cancelled, as a request to a broker would be.
-            await Latch().wait()
+            await gate.wait()
+            // As a request to a broker would.
             try Task.checkCancellation()
         }
         let pipeline = bench.asyncPipeline(source) { _, _ in }
@@ -90,8 +89,22 @@ struct PipelineShutdownTests {
             source.say(.revoking([.orders], within: .seconds(600)))
             await asked.wait()
             await group.triggerGracefulShutdown()
+            gate.open()
         }
         try Self.check(source.calls, .orders, at: 1)
+    }
+
+    @Test("A shutdown does not make a revocation that is under way miss its limit")
+    func revocationKeepsLimit() async throws {
+        let (_, source) = try await Self.stuck(drainTimeout: .seconds(60)) { time, source, group in
+            source.say(.revoking([.orders], within: .seconds(5)))
+            await time.untilSleeping(milliseconds: 5_000)
+            await group.triggerGracefulShutdown()
+            time.advance(milliseconds: 5_000)
+            await source.until { $0.contains(.release(.orders)) || $0.contains(.close) }
+        }
+        try Self.check(source.calls, .orders, at: 1)
+        try Self.check(source.calls, Self.other, at: 101)
     }
 
     @Test("A revocation during a shutdown: what runs is settled and committed before the group is left")
@@ -204,5 +217,82 @@ struct PipelineShutdownTests {
         }
         try Self.check(source.calls, .orders, at: 1)
         try Self.check(source.calls, Self.other, at: 101)
+    }
+
+    /// Two partitions with a message that is done and not committed, and a shutdown that waits for a handler of each.
+    private static func ending(
+        committing: @escaping @Sendable ([OffsetCommit]) throws -> Void = { _ in },
+        _ body: (ManualTime, ScriptedSource) async throws -> Void
+    ) async throws -> ScriptedSource {
+        let time = ManualTime()
+        var settings = Ledger.Configuration.quick
+        settings.time = time.source
+        let bench = try PipelineBench(settings)
+        var configuration = PipelineBench.configuration
+        configuration.clock = time.clock
+        configuration.batchDelay = .zero
+        configuration.drainTimeout = .seconds(60)
+        let source = ScriptedSource(committing: committing)
+        let (first, second, gate) = (Latch(), Latch(), Latch())
+        let pipeline = bench.asyncPipeline(source, configuration: configuration) { message, _ in
+            guard message.offset % 100 == 1 else { return }
+            (message.partition == 0 ? first : second).open()
+            await gate.wait()
+        }
+        try await run(pipeline) { group in
+            await source.assign()
+            await source.assign(other, log: 100..<200)
+            try source.deliver([sample(0), sample(1)])
+            try source.deliver([sample(100), sample(101)], of: other)
+            await first.wait()
+            await second.wait()
+            await pipeline.settled(through: [.orders: 1, other: 101])
+            await group.triggerGracefulShutdown()
+            await time.untilSleeping(milliseconds: 60_000)
+            try await body(time, source)
+            gate.open()
+        }
+        return source
+    }
+
+    @Test("While it drains for a shutdown the member is heard: a revocation is answered within its limit")
+    func revocationIsHeard() async throws {
+        let source = try await Self.ending { time, source in
+            source.say(.revoking([.orders], within: .seconds(5)))
+            await time.untilSleeping(milliseconds: 5_000)
+            time.advance(milliseconds: 5_000)
+            await source.until { $0.contains(.release(.orders)) }
+            #expect(source.committed(.orders) == 1)
+            #expect(!source.calls.contains(.close))
+        }
+        try Self.check(source.calls, .orders, at: 1)
+        try Self.check(source.calls, Self.other, at: 102)
+    }
+
+    @Test("A partition that is lost during a shutdown does not keep the others from being committed")
+    func lossIsHeard() async throws {
+        let isLost = Latch()
+        let source = try await Self.ending { commits in
+            guard isLost.isOpen, commits.contains(where: { $0.partition == .orders }) else { return }
+            throw SourceError(.fenced, "orders/0 is another member's")
+        } _: { _, source in
+            isLost.open()
+            source.say(.lost([.orders]))
+            await source.untilHeard()
+        }
+        #expect(source.committed(.orders) == nil)
+        try Self.check(source.calls, Self.other, at: 102)
+    }
+
+    @Test("What comes during a shutdown is not begun")
+    func nothingNew() async throws {
+        let source = try await Self.ending { _, source in
+            source.offer(Self.third)
+            try source.deliver([Self.sample(2), Self.sample(3)])
+            await source.untilHeard()
+        }
+        #expect(!source.calls.contains { if case .start(Self.third, _) = $0 { true } else { false } })
+        try Self.check(source.calls, .orders, at: 2)
+        try Self.check(source.calls, Self.other, at: 102)
     }
 }

@@ -117,10 +117,9 @@ extension PipelineRun {
         _ session: any SourceSession
     ) async {
         let isDrained = await settle(leases, within: min(limit, configuration.drainTimeout))
-        // The run ends: it drains all that it has, these too, and is given the time for it.
+        // The run has ended meanwhile, and has drained all that it had, these too.
         if Task.isCancelled { return }
         await letGo(leases, isDrained: isDrained, session)
-        if Task.isCancelled { return }
         // What has been lost and assigned anew meanwhile is not what was asked for.
         let assigned = self.leases(of: partitions).map(\.partition)
         await session.release(partitions.filter { !assigned.contains($0) })
@@ -187,13 +186,13 @@ extension PipelineRun {
             )
         }
         await commit(session)
-        // Perhaps cut short by the end of the run, which commits once more.
-        if Task.isCancelled { return }
         change { scheduler in
             for lease in leases { scheduler.remove(slot: lease.slot) }
         }
         state.withLock { state in
             for lease in leases {
+                // The end of the run may wait for it as well.
+                state.drains[lease.slot]?.open()
                 state.drains[lease.slot] = nil
                 state.uncommitted[lease.slot] = nil
             }
@@ -246,9 +245,8 @@ extension PipelineRun {
             // The ledger knows better than the broker: nothing is lost, and the next commit carries the position on.
             logger.warning("commit failed, tried again later", metadata: [LogKeys.error: "\(error)"])
             state.withLock { state in
-                let leases = state.scheduler.leases
-                for (lease, offset) in pending where state.uncommitted[lease.slot] == nil {
-                    if leases.contains(where: { $0 === lease }) { state.uncommitted[lease.slot] = offset }
+                for (lease, offset) in pending where !lease.isFenced && state.uncommitted[lease.slot] == nil {
+                    state.uncommitted[lease.slot] = offset
                 }
             }
         }
