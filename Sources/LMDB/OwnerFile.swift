@@ -13,6 +13,7 @@ import Synchronization
 /// It holds that process's number, for people. The lock ends with the process, however that ends.
 public final class OwnerFile: Sendable {
     private let descriptor: Mutex<Int32?>
+    private let process = getpid()
 
     /// Takes the lock.
     ///
@@ -41,7 +42,12 @@ public final class OwnerFile: Sendable {
     /// Lets another process open the environment. Idempotent.
     public func release() {
         descriptor.withLock { descriptor in
-            if let opened = descriptor { _ = Self.close(opened) }
+            if let opened = descriptor {
+                // A child that is about to become another program has the descriptor too: closed here alone, it would
+                // stay locked until then. The child of a fork lets go of nothing that is its parent's.
+                if getpid() == process { _ = flock(opened, LOCK_UN) }
+                _ = Self.close(opened)
+            }
             descriptor = nil
         }
     }

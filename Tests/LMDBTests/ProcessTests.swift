@@ -134,6 +134,31 @@ import Testing
             }
         }
 
+        @Test func aChildThatInheritedTheOwnerFileNeitherKeepsItLockedNorUnlocksIt() async throws {
+            await #expect(processExitsWith: .success) {
+                let path = try makeScratch()
+                defer { removeTree(path) }
+                let owner = try OwnerFile(in: path)
+                let leaving = faults_fork()
+                if leaving == 0 {
+                    owner.release()
+                    faults_exit(0)
+                }
+                #expect(faults_wait(leaving) == 0)
+                #expect(throws: LMDBError.self) { try OwnerFile(in: path) }
+                // As a program that is about to be started, between fork and exec.
+                let staying = faults_fork()
+                if staying == 0 {
+                    while true { pause() }
+                }
+                owner.release()
+                let again = Result { try OwnerFile(in: path) }
+                kill(staying, SIGKILL)
+                _ = faults_wait(staying)
+                try again.get().release()
+            }
+        }
+
         @Test func theChildOfAForkIsToldToOpenItsOwn() async throws {
             await #expect(processExitsWith: .success) {
                 let path = try makeScratch()

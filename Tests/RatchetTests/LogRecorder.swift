@@ -3,12 +3,15 @@ import Synchronization
 
 @testable import Ratchet
 
-/// Keeps what is logged, so that a test can read it.
+/// Keeps what is logged, so that a test can read it and wait for it.
 final class LogRecorder: Sendable {
-    struct Line: Sendable {
+    struct Line: Equatable, Sendable {
         var level: Logger.Level
         var text: String
         var metadata: Logger.Metadata
+
+        /// A value of the metadata as text.
+        subscript(key: String) -> String? { metadata[key].map { "\($0)" } }
     }
 
     private struct State {
@@ -18,8 +21,9 @@ final class LogRecorder: Sendable {
 
     private let state = Mutex(State())
 
+    /// Every line, in order.
     var lines: [Line] { state.withLock { $0.lines } }
-
+    var warnings: [Line] { lines.filter { $0.level == .warning } }
     var logger: Logger { Logger(label: "tests") { _ in Handler(recorder: self) } }
 
     /// Waits until such a line was logged.
@@ -44,7 +48,7 @@ final class LogRecorder: Sendable {
     private struct Handler: LogHandler {
         let recorder: LogRecorder
         var metadata: Logger.Metadata = [:]
-        var logLevel = Logger.Level.info
+        var logLevel = Logger.Level.trace
 
         subscript(metadataKey key: String) -> Logger.Metadata.Value? {
             get { metadata[key] }
@@ -52,7 +56,7 @@ final class LogRecorder: Sendable {
         }
 
         func log(event: LogEvent) {
-            let all = metadata.merging(event.metadata ?? [:]) { $1 }
+            let all = metadata.merging(event.metadata ?? [:]) { _, new in new }
             recorder.note(Line(level: event.level, text: "\(event.message)", metadata: all))
         }
     }

@@ -20,6 +20,7 @@ final class ScriptedSource: Source, SourceSession {
         var polling: CheckedContinuation<SourceEvent, Never>?
         var calls: [Call] = []
         var watchers: [(condition: @Sendable ([Call]) -> Bool, latch: Latch)] = []
+        var hearing: [Latch] = []
         var isClosed = false
     }
 
@@ -111,6 +112,17 @@ final class ScriptedSource: Source, SourceSession {
         if !isTrue { await latch.wait() }
     }
 
+    /// Waits until the pipeline has dealt with all that was said and asks for more.
+    func untilHeard() async {
+        let latch = Latch()
+        let isHeard = state.withLock { state in
+            if state.polling != nil { return true }
+            state.hearing.append(latch)
+            return false
+        }
+        if !isHeard { await latch.wait() }
+    }
+
     private func note(_ call: Call) {
         let latches = state.withLock { state in
             state.calls.append(call)
@@ -129,13 +141,15 @@ final class ScriptedSource: Source, SourceSession {
     func next() async throws -> SourceEvent {
         try await withTaskCancellationHandler {
             let event = await withCheckedContinuation { continuation in
-                let event: SourceEvent? = state.withLock { state in
-                    if !state.events.isEmpty { return state.events.removeFirst() }
-                    if state.isClosed || Task.isCancelled { return .closed }
+                let (event, hearing): (SourceEvent?, [Latch]) = state.withLock { state in
+                    if !state.events.isEmpty { return (state.events.removeFirst(), []) }
+                    if state.isClosed || Task.isCancelled { return (.closed, []) }
                     state.polling = continuation
-                    return nil
+                    defer { state.hearing = [] }
+                    return (nil, state.hearing)
                 }
                 if let event { continuation.resume(returning: event) }
+                for latch in hearing { latch.open() }
             }
             try Task.checkCancellation()
             return event

@@ -207,6 +207,12 @@ struct SimulatedShell {
                 problems.append("\(count) in flight")
             }
         }
+        // What is let go of while actions are performed asks for more of them, which come with the next step.
+        if total == 0, !scheduler.isFull, scheduler.actions.isEmpty {
+            for partition in partitions where partition.lease != nil && partition.isPaused {
+                problems.append("\(partition.name) is paused for nothing")
+            }
+        }
         if total != scheduler.inFlight { problems.append("\(scheduler.inFlight) in flight, \(total) in partitions") }
     }
 }

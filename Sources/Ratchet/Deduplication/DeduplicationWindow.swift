@@ -1,3 +1,5 @@
+import Logging
+
 /// How long the ledger remembers idempotency keys: bounded by time and by count.
 ///
 /// It must be longer than the longest way back of a message: the broker's retention, a producer's retries, a replay of
@@ -23,5 +25,16 @@ public struct DeduplicationWindow: Hashable, Sendable {
         self.time = time
         self.count = count
         self.overflow = overflow
+    }
+}
+
+extension Logger {
+    /// Says that keys were forgotten before their time, if any were.
+    func warn(evicted count: Int) {
+        guard count > 0 else { return }
+        warning(
+            "the deduplication window is full: keys were forgotten before their time; raise its count or shorten its time",
+            metadata: [LogKeys.count: "\(count)"]
+        )
     }
 }

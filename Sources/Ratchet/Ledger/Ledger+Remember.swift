@@ -5,15 +5,25 @@ extension Ledger {
     /// batch and in the window, and returns once that is durable. A crash before it returns leaves all of the batch
     /// remembered or none of it.
     ///
-    /// Keys share the window with the pipelines' own. Throws ``LedgerError``, ``CorruptionError`` or ``LMDBError``;
-    /// nothing was remembered then, unless the error is of the disk.
+    /// Keys share the window with the pipelines' own: over its count the oldest are forgotten, with a warning, or, where
+    /// it is to pause, nothing more is taken. Throws ``LedgerError``, with ``LedgerError/Code/windowFull`` for the
+    /// latter, ``CorruptionError`` or ``LMDBError``; nothing was remembered then, unless the error is of the disk.
     public func remember(_ keys: KeyBatch) async throws -> [Bool] {
+        if isWindowFull, hasExpired { try await expire() }
+        guard !isWindowFull else {
+            throw LedgerError(
+                .windowFull,
+                "\(path) remembers \(keyCount) keys and may forget none before its time; try again later, or raise the window's count"
+            )
+        }
         let fingerprints = journal.fingerprints(of: keys)
-        return try await withCheckedThrowingContinuation { continuation in
+        let outcome = try await withCheckedThrowingContinuation { continuation in
             writer.submit(
                 RememberPiece(store: store, keys: keys, fingerprints: fingerprints, continuation: continuation)
             )
         }
+        configuration.logger.warn(evicted: outcome.evicted)
+        return outcome.isNew
     }
 }
 
@@ -34,21 +44,27 @@ extension Journal {
     }
 }
 
+private struct RememberOutcome {
+    var isNew: [Bool] = []
+    /// Keys that were forgotten before their time.
+    var evicted = 0
+}
+
 private final class RememberPiece: WritePiece, @unchecked Sendable {
     let byteCount: Int
     var failsAlone: Bool { false }
     private let store: LedgerStore
     private let keys: KeyBatch
     private let fingerprints: [(entry: Int32, fingerprint: UInt64)]
-    private let continuation: CheckedContinuation<[Bool], any Error>
+    private let continuation: CheckedContinuation<RememberOutcome, any Error>
     // Written by `write`, read by `completed`, both on the writer thread.
-    private var isNew: [Bool] = []
+    private var outcome = RememberOutcome()
 
     init(
         store: LedgerStore,
         keys: KeyBatch,
         fingerprints: [(entry: Int32, fingerprint: UInt64)],
-        continuation: CheckedContinuation<[Bool], any Error>
+        continuation: CheckedContinuation<RememberOutcome, any Error>
     ) {
         self.store = store
         self.keys = keys
@@ -67,7 +83,7 @@ private final class RememberPiece: WritePiece, @unchecked Sendable {
             if store.builder.pointee.count > 0 {
                 try store.journal.append(store.builder.pointee, sequence: sequence, time: store.now, in: transaction)
             }
-            _ = try store.expire(entries: 2, keys: 2 * store.builder.pointee.count, in: transaction)
+            outcome.evicted = try store.expire(entries: 2, keys: 2 * store.builder.pointee.count, in: transaction)
             try store.writeTotalsAndClock(in: transaction)
         }
     }
@@ -78,7 +94,7 @@ private final class RememberPiece: WritePiece, @unchecked Sendable {
         sequence: UInt64,
         in transaction: borrowing WriteTransaction
     ) throws -> [UInt64] {
-        isNew = Array(repeating: true, count: fingerprints.count)
+        outcome.isNew = Array(repeating: true, count: fingerprints.count)
         var repeated: [UInt64] = []
         let partition = store.builder.pointee.number(of: TopicPartition("", 0))
         try keys.stored.withUnsafeBytes { stored in
@@ -89,15 +105,15 @@ private final class RememberPiece: WritePiece, @unchecked Sendable {
                 start = end
                 let fingerprint = fingerprints[number].fingerprint
                 while next < candidates.count, candidates[next].entry == number {
-                    if isNew[number],
+                    if outcome.isNew[number],
                         try isKnown(key, fingerprint, candidates[next].sequence, sequence, in: transaction)
                     {
-                        isNew[number] = false
+                        outcome.isNew[number] = false
                         repeated.append(fingerprint)
                     }
                     next += 1
                 }
-                guard isNew[number] else { continue }
+                guard outcome.isNew[number] else { continue }
                 store.builder.pointee.append(
                     key: key,
                     fingerprint: fingerprint,
@@ -127,7 +143,7 @@ private final class RememberPiece: WritePiece, @unchecked Sendable {
     func completed(_ result: Result<Void, any Error>) {
         // A piece that the writer did not take on has changed nothing.
         if case .failure(let error) = result, (error as? LMDBError)?.isRefusal != true { store.fail(error) }
-        continuation.resume(with: result.map { isNew })
+        continuation.resume(with: result.map { outcome })
     }
 }
 

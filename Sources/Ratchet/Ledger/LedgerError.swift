@@ -16,6 +16,8 @@ public struct LedgerError: Error, Hashable, Sendable, CustomStringConvertible {
         public static let failed = Code(description: "ledger failed")
         /// A newer generation has the partition: this one moves no position any more.
         public static let fenced = Code(description: "fenced")
+        /// The deduplication window holds as many keys as it may, and is to forget none before its time.
+        public static let windowFull = Code(description: "deduplication window full")
         /// An argument is out of its bounds.
         public static let invalidArgument = Code(description: "invalid argument")
     }

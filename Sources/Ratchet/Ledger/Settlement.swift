@@ -194,16 +194,21 @@ struct Settlement<Handler: SettlementHandler>: ~Copyable {
             // The transaction itself is in doubt, not the message.
             throw error
         } catch {
+            noteDuration(number)
             try scope.undoMessage(in: transaction)
             return try settleFailure(entry, error, in: transaction)
         }
-        let now = store.time.monotonic()
-        if now - clock > handler.slowAfter { report.slow.append((number, now - clock)) }
-        clock = now
+        noteDuration(number)
         record(entry, .processed)
         store.totals.processed += 1
         markDone(entry)
         return .processed
+    }
+
+    private mutating func noteDuration(_ number: Int) {
+        let now = store.time.monotonic()
+        if now - clock > handler.slowAfter { report.slow.append((number, now - clock)) }
+        clock = now
     }
 
     private mutating func settleFailure(

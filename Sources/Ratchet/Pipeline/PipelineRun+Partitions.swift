@@ -98,6 +98,7 @@ extension PipelineRun {
             ]
         )
         try await session.start(partition, at: lease.startOffset, generation: assignment.generation)
+        forgetPause(of: partition)
     }
 
     /// Puts our name to a position that somebody else has committed, before anything is processed from there: after a
@@ -140,7 +141,7 @@ extension PipelineRun {
         _ session: any SourceSession
     ) async {
         let isDrained = await settle(leases, within: min(limit, configuration.drainTimeout))
-        // The run ends: it drains all that it has, these too, and is given the time for it.
+        // The run has ended meanwhile, and has drained all that it had, these too.
         if Task.isCancelled { return }
         await letGo(leases, isDrained: isDrained, session)
         // What has been lost and assigned anew meanwhile is not what was asked for.
@@ -215,6 +216,8 @@ extension PipelineRun {
         }
         state.withLock { state in
             for lease in leases {
+                // The end of the run may wait for it as well.
+                state.drains[lease.slot]?.open()
                 state.drains[lease.slot] = nil
                 state.uncommitted[lease.slot] = nil
             }

@@ -42,19 +42,26 @@ extension PipelineRun {
     }
 
     private func perform(_ actions: [Scheduler.Action]) {
-        guard !actions.isEmpty else { return }
-        let session = session
         for action in actions {
             switch action {
-            case .pause(let partition), .resume(let partition):
-                // Two threads may come here in the other order than they decided: whoever is last says how it is now.
-                pausing.withLock { _ in
-                    guard let isPaused = state.withLock({ $0.scheduler.isPaused(partition) }) else { return }
-                    session?.setPaused(isPaused, partition)
-                }
+            case .pause(let partition), .resume(let partition): tellWhetherPaused(partition)
             case .drained(let slot): state.withLock { $0.drains[slot] }?.open()
             }
         }
+    }
+
+    /// Two threads may come here in the other order than they decided: whoever is last says how it is now.
+    private func tellWhetherPaused(_ partition: TopicPartition) {
+        paused.withLock { paused in
+            guard let isPaused = state.withLock({ $0.scheduler.isPaused(partition) }) else { return }
+            if isPaused { paused.insert(partition) } else { paused.remove(partition) }
+            session?.setPaused(isPaused, partition)
+        }
+    }
+
+    /// A partition begins anew: an earlier assignment of it may have left it paused.
+    func forgetPause(of partition: TopicPartition) {
+        if paused.withLock({ $0.contains(partition) }) { tellWhetherPaused(partition) }
     }
 
     /// Hands pieces to the ledger, in the order in which they were taken: one thread at a time does so, and looks again
@@ -145,12 +152,7 @@ extension PipelineRun {
             metadata[LogKeys.milliseconds] = "\(nanoseconds / 1_000_000)"
             logger.warning("a transactional handler held the writer for long", metadata: metadata)
         }
-        if report.evicted > 0 {
-            logger.warning(
-                "the deduplication window is full: keys were forgotten before their time; raise its count or shorten its time",
-                metadata: [LogKeys.count: "\(report.evicted)"]
-            )
-        }
+        logger.warn(evicted: report.evicted)
         count(counts, evicted: report.evicted, conflicts: report.conflicts.count)
     }
 

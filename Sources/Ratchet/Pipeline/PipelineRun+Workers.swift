@@ -112,10 +112,11 @@ extension PipelineRun {
     }
 
     private func take(_ turn: consuming Turn, handsOut: Bool) -> SettlementEntry?? {
-        let lay = { (state: inout State) in
+        let handOut = { (state: inout State) in
             if handsOut { self.handOut(&state) }
+            state.scheduler.handedOut = self.desk.count
         }
-        return change(finish: lay) { state -> SettlementEntry?? in
+        return change(finish: handOut) { state -> SettlementEntry?? in
             for entry in desk.takeFinished() { state.scheduler.finished(entry) }
             switch turn {
             case .arrived: break
@@ -130,15 +131,18 @@ extension PipelineRun {
 
     // MARK: The desk
 
-    /// Hands out one message ahead for each worker. All workers are busy then: an idle one would have taken it.
+    /// Hands out one message ahead for each worker, and one that keeps the desk from running empty. All workers are busy
+    /// then: an idle one would have taken it.
     private func handOut(_ state: inout State) {
         guard state.idle.isEmpty, !state.isEnding else { return }
-        let isLaid = desk.lay {
+        desk.lay {
             var ahead = Deque<SettlementEntry>()
-            while ahead.count < configuration.concurrency, let entry = nextEntry(&state) { ahead.append(entry) }
+            while ahead.count <= configuration.concurrency, let entry = nextEntry(&state) { ahead.append(entry) }
+            if !ahead.isEmpty, state.deskUntil == nil {
+                state.deskUntil = state.scheduler.now + state.scheduler.limits.linger
+            }
             return ahead
         }
-        if isLaid, state.deskUntil == nil { state.deskUntil = state.scheduler.now + state.scheduler.limits.linger }
     }
 
     /// Enters the results on the desk, and takes back what was handed out ahead.
@@ -148,6 +152,7 @@ extension PipelineRun {
         // Handed out too long ago, by workers that are all busy: others may claim their keys meanwhile.
         let isLate = state.deskUntil.map { $0 <= state.scheduler.now } ?? false
         for entry in unstarted.reversed() { state.scheduler.unstarted(entry, keepsClaim: !isLate) }
+        state.scheduler.handedOut = 0
         state.deskUntil = nil
     }
 

@@ -43,8 +43,8 @@ final class PipelineRun<Payload: Sendable>: Sendable {
     let desk = WorkerDesk()
     /// Where partitions are paused and resumed, whoever's turn it is.
     private let openSession = Mutex<(any SourceSession)?>(nil)
-    /// One thread at a time pauses and resumes partitions.
-    let pausing = Mutex<Void>(())
+    /// What the session was told to pause. One thread at a time pauses and resumes partitions.
+    let paused = Mutex<Set<TopicPartition>>([])
     /// One commit at a time: a position that is given back is committed before.
     let committing = Turn()
     /// The run is to end: shutdown, or a failure.
@@ -108,8 +108,8 @@ final class PipelineRun<Payload: Sendable>: Sendable {
         await withGracefulShutdownHandler {
             await withTaskGroup { group in
                 addTasks(to: &group, session)
-                await pollUntilEnd(session)
-                await end(session)
+                await pollUntilDrained(session)
+                await leave(session)
                 group.cancelAll()
             }
         } onGracefulShutdown: {
@@ -161,37 +161,61 @@ final class PipelineRun<Payload: Sendable>: Sendable {
         ending.open()
     }
 
-    /// Polls until the session ends or the run is to end. The poll waits beside whatever drains: a slow handler never
-    /// keeps the group from hearing of this member.
-    private func pollUntilEnd(_ session: any SourceSession) async {
+    /// Polls until the run is to end, by a shutdown, a failure or the session's end, and all that runs is drained. The
+    /// poll waits beside whatever drains: a slow handler never keeps the group from hearing of this member, nor the
+    /// member from hearing of what it is to give back or has lost.
+    private func pollUntilDrained(_ session: any SourceSession) async {
         await withTaskGroup { group in
-            group.addTask {
-                do { try await self.poll(session) } catch is CancellationError {} catch { self.fail(error) }
+            group.addTask { await self.poll(session) }
+            await ending.wait()
+            // It may have been cancelled instead.
+            ending.open()
+            let leases = state.withLock { $0.scheduler.leases }
+            if Task.isCancelled {
+                for lease in leases { lease.fence() }
+            } else {
+                await drain(leases, within: configuration.drainTimeout, session)
             }
-            group.addTask { await self.ending.wait() }
-            await group.next()
             group.cancelAll()
         }
     }
 
-    private func poll(_ session: any SourceSession) async throws {
-        try await withThrowingDiscardingTaskGroup { group in
-            defer { group.cancelAll() }
-            while true {
-                switch try await session.next() {
-                case .assigned(let assignments):
-                    for assignment in assignments { try await beginOrStop(assignment, session) }
-                case .messages(let batch): take(batch)
-                case .revoking(let partitions, let limit):
-                    // Looked up here: by the time the task runs they may have been lost and assigned anew.
-                    let leases = leases(of: partitions)
-                    noteStopped(partitions, nil)
-                    group.addTask { await self.giveBack(partitions, leases, within: limit, session) }
-                case .lost(let partitions): lose(partitions)
-                case .closed: return
-                }
+    private func poll(_ session: any SourceSession) async {
+        await withDiscardingTaskGroup { group in
+            do {
+                while try await hear(session.next(), session, in: &group) {}
+            } catch is CancellationError {
+            } catch where ending.isOpen {
+                logger.warning("polling failed while the pipeline ended", metadata: [LogKeys.error: "\(error)"])
+            } catch {
+                fail(error)
             }
+            // Before what is being given back has come to its end: that is not cut short.
+            ending.open()
         }
+    }
+
+    /// Does what an event asks for; false when there will be no more.
+    private func hear(
+        _ event: SourceEvent,
+        _ session: any SourceSession,
+        in group: inout DiscardingTaskGroup
+    ) async throws -> Bool {
+        switch event {
+        case .assigned(let assignments):
+            // At the end nothing is begun: what is given to us goes back with all else.
+            if ending.isOpen { break }
+            for assignment in assignments { try await beginOrStop(assignment, session) }
+        case .messages(let batch): if !ending.isOpen { take(batch) }
+        case .revoking(let partitions, let limit):
+            // Looked up here: by the time the task runs they may have been lost and assigned anew.
+            let leases = leases(of: partitions)
+            noteStopped(partitions, nil)
+            group.addTask { await self.giveBack(partitions, leases, within: limit, session) }
+        case .lost(let partitions): lose(partitions)
+        case .closed: return false
+        }
+        return true
     }
 
     private func take(_ batch: MessageBatch) {
@@ -203,14 +227,7 @@ final class PipelineRun<Payload: Sendable>: Sendable {
         change { $0.admit(decoded) }
     }
 
-    /// Waits for what is running, settles and commits it, and leaves the group.
-    private func end(_ session: any SourceSession) async {
-        let leases = state.withLock { $0.scheduler.leases }
-        if Task.isCancelled {
-            for lease in leases { lease.fence() }
-        } else {
-            await drain(leases, within: configuration.drainTimeout, session)
-        }
+    private func leave(_ session: any SourceSession) async {
         // Before the outbox, which may take its time: the partitions are free already.
         await session.close()
         if !Task.isCancelled { await flushOutbox() }

@@ -53,7 +53,7 @@ extension Scheduler {
             lanes[lane] = nil
             held[lane]?.isRunning = false
             release(entry)
-            return
+            return balance()
         }
         var again = entry.unrun
         again.opensLane = entry.opensLane

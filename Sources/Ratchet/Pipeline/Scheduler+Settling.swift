@@ -11,7 +11,7 @@ extension Scheduler {
     // messages.
     private var isLingering: Bool {
         guard let lingerUntil else { return false }
-        return now < lingerUntil && !ready.isEmpty && settling.count < limits.pieceMessages / 2
+        return now < lingerUntil && (!ready.isEmpty || handedOut > 0) && settling.count < limits.pieceMessages / 2
     }
 
     /// When the scheduler has to be looked at again though nothing happens: a held lane is due, or a piece has
@@ -101,14 +101,19 @@ extension Scheduler {
 
     // MARK: Draining
 
-    /// Stops taking messages of the partition in and lets go of all that have not started; what runs may finish. Ends
+    /// Pauses the partition, takes no more of its messages in, and lets go of all that have not started; what runs may finish. Ends
     /// in ``Action/drained(slot:)``.
     package mutating func drain(slot: Int) {
         guard partitions[slot]?.isDraining == false else { return }
         dropUnstarted(slot: slot)
         // From here on the last message to be released says so.
         partitions[slot]!.isDraining = true
+        if !partitions[slot]!.isPaused {
+            partitions[slot]!.isPaused = true
+            actions.append(.pause(partitions[slot]!.lease.partition))
+        }
         if partitions[slot]!.inFlight == 0 { actions.append(.drained(slot: slot)) }
+        balance()
     }
 
     mutating func dropUnstarted(slot: Int) {

@@ -69,6 +69,8 @@ package struct Scheduler {
     var slots: [Int] = []
     var nextSlot = 0
     var ready = Deque<SettlementEntry>()
+    /// How many messages are handed out ahead of the workers: started by our count, and ready to run by theirs.
+    package var handedOut = 0
     var lanes: [UInt64: Deque<SettlementEntry>] = [:]
     var held: [UInt64: HeldLane] = [:]
     /// Lanes of messages that stop the pipeline.
@@ -124,6 +126,7 @@ package struct Scheduler {
             inFlightBytes -= partition.inFlightBytes
         }
         slots.removeAll { $0 == slot }
+        balance()
     }
 
     /// The lease of a partition that is assigned now.

@@ -15,10 +15,11 @@ final class WorkerDesk: Sendable {
 
     private let state = Mutex(State())
 
-    /// Leaves a result and takes the next message; nil if there is none, and then the result is not taken either.
+    /// Leaves a result and takes the next message. Nil if there is no more than one, and then the result is not taken
+    /// either: whoever starts the last one tells the scheduler, which may have waited for that.
     func exchange(_ finished: SettlementEntry) -> SettlementEntry? {
         state.withLock { state in
-            guard let next = state.ahead.popFirst() else { return nil }
+            guard state.ahead.count > 1, let next = state.ahead.popFirst() else { return nil }
             state.finished.append(finished)
             return next
         }
@@ -27,12 +28,13 @@ final class WorkerDesk: Sendable {
     /// Takes a message that was handed out ahead.
     func take() -> SettlementEntry? { state.withLock { $0.ahead.popFirst() } }
 
+    /// How many messages are handed out ahead.
+    var count: Int { state.withLock { $0.ahead.count } }
+
     /// Hands messages out ahead, unless there are some.
-    func lay(_ entries: () -> Deque<SettlementEntry>) -> Bool {
+    func lay(_ entries: () -> Deque<SettlementEntry>) {
         state.withLock { state in
-            guard state.ahead.isEmpty else { return false }
-            state.ahead = entries()
-            return !state.ahead.isEmpty
+            if state.ahead.isEmpty { state.ahead = entries() }
         }
     }
 
