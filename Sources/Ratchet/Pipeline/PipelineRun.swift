@@ -97,8 +97,8 @@ final class PipelineRun<Payload: Sendable>: Sendable {
         await withGracefulShutdownHandler {
             await withTaskGroup { group in
                 addTasks(to: &group, session)
-                await pollUntilEnd(session)
-                await end(session)
+                let isOpen = await pollUntilEnd(session)
+                await end(session, isOpen: isOpen)
                 group.cancelAll()
             }
         } onGracefulShutdown: {
@@ -150,15 +150,20 @@ final class PipelineRun<Payload: Sendable>: Sendable {
     }
 
     /// Polls until the session ends or the run is to end. The poll waits beside whatever drains: a slow handler never
-    /// keeps the group from hearing of this member.
-    private func pollUntilEnd(_ session: any SourceSession) async {
-        await withTaskGroup { group in
+    /// keeps the group from hearing of this member. Returns whether the session is still open.
+    private func pollUntilEnd(_ session: any SourceSession) async -> Bool {
+        await withTaskGroup(of: Bool.self) { group in
             group.addTask {
                 do { try await self.poll(session) } catch is CancellationError {} catch { self.fail(error) }
+                return false
             }
-            group.addTask { await self.ending.wait() }
-            await group.next()
+            group.addTask {
+                await self.ending.wait()
+                return true
+            }
+            let isOpen = await group.next() ?? false
             group.cancelAll()
+            return isOpen
         }
     }
 
@@ -191,12 +196,16 @@ final class PipelineRun<Payload: Sendable>: Sendable {
     }
 
     /// Waits for what is running, settles and commits it, and leaves the group.
-    private func end(_ session: any SourceSession) async {
+    private func end(_ session: any SourceSession, isOpen: Bool) async {
         let leases = state.withLock { $0.scheduler.leases }
         if Task.isCancelled {
             for lease in leases { lease.fence() }
         } else {
-            await drain(leases, within: configuration.drainTimeout, session)
+            await withTaskGroup { group in
+                if isOpen { group.addTask { await self.stayMember(session, leases) } }
+                await drain(leases, within: configuration.drainTimeout, session)
+                group.cancelAll()
+            }
         }
         // Before the outbox, which may take its time: the partitions are free already.
         await session.close()
@@ -207,6 +216,28 @@ final class PipelineRun<Payload: Sendable>: Sendable {
             return state.idle
         }
         for continuation in idle { continuation.resume(returning: nil) }
+    }
+
+    /// Polls on while the last handlers run: a member that is silent for too long is evicted, and what it then settles
+    /// could not be committed any more. Nothing more is taken in.
+    private func stayMember(_ session: any SourceSession, _ leases: [PartitionLease]) async {
+        pausing.withLock { _ in
+            for lease in leases { session.setPaused(true, lease.partition) }
+        }
+        do {
+            while true {
+                switch try await session.next() {
+                case .lost(let partitions): lose(partitions)
+                case .closed: return
+                // All that this member has goes back in a moment.
+                case .assigned, .messages, .revoking: continue
+                }
+            }
+        } catch is CancellationError {
+            return
+        } catch {
+            fail(error)
+        }
     }
 
     /// A shutdown sends what is in the outbox if it can; what it cannot send stays for the next run.
