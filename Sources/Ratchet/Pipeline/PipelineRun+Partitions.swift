@@ -118,7 +118,7 @@ extension PipelineRun {
         let isDrained = await settle(leases, within: min(limit, configuration.drainTimeout))
         // The run ends: it drains all that it has, these too, and is given the time for it.
         if Task.isCancelled { return }
-        await letGo(leases, isDrained: isDrained, session)
+        guard await letGo(leases, isDrained: isDrained, session) else { return }
         // What has been lost and assigned anew meanwhile is not what was asked for.
         let assigned = self.leases(of: partitions).map(\.partition)
         await session.release(partitions.filter { !assigned.contains($0) })
@@ -153,7 +153,7 @@ extension PipelineRun {
     /// durable.
     func drain(_ leases: [PartitionLease], within limit: Duration, _ session: any SourceSession) async {
         let isDrained = await settle(leases, within: limit)
-        await letGo(leases, isDrained: isDrained, session)
+        _ = await letGo(leases, isDrained: isDrained, session)
     }
 
     private func settle(_ leases: [PartitionLease], within limit: Duration) async -> Bool {
@@ -176,8 +176,21 @@ extension PipelineRun {
         }
     }
 
-    private func letGo(_ leases: [PartitionLease], isDrained: Bool, _ session: any SourceSession) async {
-        for lease in leases { lease.fence() }
+    /// Ends the leases; what runs under them in the writer at this moment is settled before, and is to be committed: the
+    /// next owner may have another ledger. Returns whether it is known to be over.
+    @discardableResult
+    func fence(_ leases: [PartitionLease]) async -> Bool {
+        do {
+            try await ledger.fence(leases)
+            return true
+        } catch {
+            fail(error)
+            return false
+        }
+    }
+
+    private func letGo(_ leases: [PartitionLease], isDrained: Bool, _ session: any SourceSession) async -> Bool {
+        let isFenced = await fence(leases)
         if !isDrained {
             logger.warning(
                 "drain timed out: what is still running will be run again by the partition's next owner",
@@ -194,6 +207,7 @@ extension PipelineRun {
                 state.uncommitted[lease.slot] = nil
             }
         }
+        return isFenced
     }
 
     /// Commits durable positions from time to time, and lets expired keys go where no message does it by the way.

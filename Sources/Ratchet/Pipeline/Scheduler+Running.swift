@@ -6,10 +6,11 @@ extension Scheduler {
     package var readyCount: Int { ready.count }
 
     /// The next message to run, in tasks; its lane is taken until ``finished(_:)`` or a hold.
-    package mutating func start() -> SettlementEntry? { ready.popFirst() }
+    package mutating func start() -> SettlementEntry? { hasFailed ? nil : ready.popFirst() }
 
     /// A handler finished, or its message was given up: the result goes to the ledger, the lane goes on.
     package mutating func finished(_ entry: SettlementEntry) {
+        if hasFailed { return release(entry) }
         let lane = lane(of: entry)
         guard partitions[entry.batch.lease.slot] != nil else {
             lanes[lane] = nil
