@@ -139,7 +139,9 @@ extension Environment {
 
     /// The error of a change, commit or sync. Poisons the environment when pages may not be what they seem.
     func changeFailure(_ number: Int32, _ operation: String, duringCommit: Bool = false) -> LMDBError {
-        let error = failure(number, operation)
+        // LMDB calls it an I/O error when the disk has room for a part of a write only.
+        let isFull = number == Platform.inputOutput && Platform.isFull(path)
+        let error = failure(isFull ? Platform.noSpace : number, operation)
         guard LMDBError.poisons(number, duringCommit: duringCommit) else { return error }
         poison.withLock { if $0 == nil { $0 = error } }
         isPoisoned.store(true, ordering: .releasing)

@@ -6,6 +6,16 @@ import Synchronization
 extension PipelineRun {
     /// Starts a partition that was assigned, where the ledger says; throws ``ResumeError`` if it must not be started.
     func begin(_ assignment: Assignment, _ session: any SourceSession) async throws {
+        do {
+            try await beginHeld(assignment, session)
+        } catch let error as SourceError where [.fenced, .notAssigned, .unknownTopic].contains(error.code) {
+            // Taken away before it had begun, as from a member that was silent for too long, or with its topic: the
+            // others go on.
+            lose([assignment.partition])
+        }
+    }
+
+    private func beginHeld(_ assignment: Assignment, _ session: any SourceSession) async throws {
         let partition = assignment.partition
         let key = PositionLayout.key(
             cluster: source.cluster,
@@ -20,18 +30,11 @@ extension PipelineRun {
             let evidence = message.map { ResumeDecision.Evidence.digest($0.batch.digest(at: $0.index)) } ?? .gone
             decision = decide(assignment, known, evidence)
         }
-        let (offset, restart): (Int64, Bool)
         switch decision {
-        case .start(let at): (offset, restart) = (at, false)
-        case .restart(let at): (offset, restart) = (at, true)
+        case .start(let at): try await begin(assignment, under: key, at: at, restart: false, session)
+        case .restart(let at): try await begin(assignment, under: key, at: at, restart: true, session)
         case .refuse(let code, let detail): throw ResumeError(code, partition: partition, detail: detail)
         case .verify(let at): preconditionFailure("\(partition): the record at \(at) was read and is to be read again")
-        }
-        do {
-            try await begin(assignment, under: key, at: offset, restart: restart, session)
-        } catch let error as SourceError where error.code == .fenced || error.code == .notAssigned {
-            // Taken away before it had begun, as from a member that was silent for too long: the others go on.
-            lose([partition])
         }
     }
 
