@@ -101,7 +101,7 @@ let package = Package(
             dependencies: [
                 // Run as a program of its own, from beside the tests.
                 "Orders", "GettingStarted", "Smallest",
-                "RatchetBroker", "Ratchet",
+                "RatchetBroker", "Ratchet", "CFaults",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]

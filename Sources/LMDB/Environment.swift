@@ -29,6 +29,8 @@ public final class Environment: Sendable {
     private let users = Atomic<Int>(0)
     private let isPoisoned = Atomic<Bool>(false)
     private let poison = Mutex<LMDBError?>(nil)
+    /// Who waits for the last transaction to end; nil once the files are closed.
+    private let closing = Mutex<[CheckedContinuation<Void, Never>]?>([])
     private static let closedMark = 1 << 62
 
     /// Takes over an environment that LMDB has opened and the registry has listed.
@@ -60,8 +62,32 @@ public final class Environment: Sendable {
         let before = users.bitwiseOr(Self.closedMark, ordering: .acquiringAndReleasing).oldValue
         guard before & Self.closedMark == 0 else { return }
         precondition(before == 0, "The environment in \(path) was closed while a transaction was open.")
-        mdb_env_close(handle)
-        Registry.unregister(identity)
+        end()
+    }
+
+    /// Closes as ``close()`` does, once the transactions that are open have ended; no other begins meanwhile.
+    public func closeWhenUnused() async {
+        guard process == Platform.processID else { return }
+        let before = users.bitwiseOr(Self.closedMark, ordering: .acquiringAndReleasing).oldValue
+        if before & ~Self.closedMark == 0 { return end() }
+        await withCheckedContinuation { continuation in
+            let isWaiting = closing.withLock { closing in
+                closing?.append(continuation)
+                return closing != nil
+            }
+            if !isWaiting { continuation.resume() }
+        }
+    }
+
+    /// Nobody uses the handle any more, and nobody will.
+    private func end() {
+        let waiting = closing.withLock { closing -> [CheckedContinuation<Void, Never>] in
+            guard let waiting = closing.take() else { return [] }
+            mdb_env_close(handle)
+            Registry.unregister(identity)
+            return waiting
+        }
+        for continuation in waiting { continuation.resume() }
     }
 
     /// The first write or sync error, for good: there is no way back within this process.
@@ -96,7 +122,11 @@ extension Environment {
         }
     }
 
-    func leave() { users.wrappingSubtract(1, ordering: .releasing) }
+    func leave() {
+        let left = users.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue
+        // The last one, and the environment is to be closed.
+        if left == Self.closedMark { end() }
+    }
 
     func checkPoison(_ operation: String) throws(LMDBError) {
         guard isPoisoned.load(ordering: .acquiring), let failure else { return }
@@ -109,7 +139,9 @@ extension Environment {
 
     /// The error of a change, commit or sync. Poisons the environment when pages may not be what they seem.
     func changeFailure(_ number: Int32, _ operation: String, duringCommit: Bool = false) -> LMDBError {
-        let error = failure(number, operation)
+        // LMDB calls it an I/O error when the disk has room for a part of a write only.
+        let isFull = number == Platform.inputOutput && Platform.isFull(path)
+        let error = failure(isFull ? Platform.noSpace : number, operation)
         guard LMDBError.poisons(number, duringCommit: duringCommit) else { return error }
         poison.withLock { if $0 == nil { $0 = error } }
         isPoisoned.store(true, ordering: .releasing)

@@ -13,7 +13,7 @@ import Synchronization
 /// It holds that process's number, for people. The lock ends with the process, however that ends.
 public final class OwnerFile: Sendable {
     private let descriptor: Mutex<Int32?>
-    private let process = getpid()
+    private let process: Int32
 
     /// Takes the lock.
     ///
@@ -35,6 +35,7 @@ public final class OwnerFile: Sendable {
         // For the message above; the lock does not depend on it.
         if ftruncate(opened, 0) == 0 { _ = pwrite(opened, text, text.count, 0) }
         descriptor = Mutex(opened)
+        process = getpid()
     }
 
     deinit { release() }
@@ -42,12 +43,10 @@ public final class OwnerFile: Sendable {
     /// Lets another process open the environment. Idempotent.
     public func release() {
         descriptor.withLock { descriptor in
-            if let opened = descriptor {
-                // A child that is about to become another program has the descriptor too: closed here alone, it would
-                // stay locked until then. The child of a fork lets go of nothing that is its parent's.
-                if getpid() == process { _ = flock(opened, LOCK_UN) }
-                _ = Self.close(opened)
-            }
+            guard let opened = descriptor else { return }
+            // A child that is just being started holds the file too: closing alone would leave it the lock.
+            if process == getpid() { _ = flock(opened, LOCK_UN) }
+            _ = Self.close(opened)
             descriptor = nil
         }
     }

@@ -8,6 +8,8 @@
 
 /// The calls to the operating system that this module makes, each under one name on every platform.
 enum Platform {
+    static let noSpace = ENOSPC
+    static let inputOutput = EIO
     static let diskFull = [ENOSPC, EDQUOT]
     static let denied = [EACCES, EPERM, EROFS]
     static let absent = ENOENT
@@ -174,4 +176,13 @@ struct OpenFile: ~Copyable {
 /// An `errno`.
 struct PlatformError: Error {
     let number: Int32
+}
+
+extension Platform {
+    /// Whether the file system of a path has no room for more than a few pages.
+    static func isFull(_ path: String) -> Bool {
+        var record = statvfs()
+        guard statvfs(path, &record) == 0 else { return false }
+        return UInt64(record.f_bavail) * UInt64(record.f_frsize) < 1 << 16
+    }
 }

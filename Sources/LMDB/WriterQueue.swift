@@ -16,6 +16,9 @@ final class WriterQueue: Sendable {
 
     init(limits: WriterThread.Limits) { self.limits = limits }
 
+    /// How many pieces wait.
+    var count: Int { state.withLock { $0.pieces.count } }
+
     var isAttached: Bool { thread.load(ordering: .relaxed) == Platform.threadID }
 
     /// - Returns: Why the piece was not taken, or nil.

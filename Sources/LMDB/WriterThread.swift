@@ -65,7 +65,7 @@ public final class WriterThread: Sendable {
         let detail =
             switch refusal {
             case .queueFull: "too many pieces wait: submit fewer at a time, or raise queuedPieces"
-            default: "the writer thread was stopped"
+            default: "the writer thread was stopped: end what writes before its environment is closed"
             }
         piece.completed(.failure(LMDBError(refusal, operation: "submit", path: path, detail: detail)))
     }
@@ -88,6 +88,9 @@ public final class WriterThread: Sendable {
             submit(ClosurePiece(byteCount: byteCount, reclaims: reclaims, body: body, continuation: continuation))
         }
     }
+
+    /// How many pieces wait for their commit to begin.
+    public var waitingPieces: Int { queue.count }
 
     /// Whether the caller runs on the writer thread.
     public var isOnThread: Bool { queue.isAttached }

@@ -53,6 +53,11 @@ extension Broker {
         guard let log = catalog.log(of: partition) else {
             throw SourceError(.unknownTopic, "there is no \(partition)")
         }
+        return try message(at: offset, in: log, generation: generation)
+    }
+
+    /// The record at `offset` of a log, nil when it does not hold it.
+    func message(at offset: Int64, in log: PartitionLog, generation: Int64) throws -> Message? {
         guard log.range.contains(offset) else { return nil }
         var place: LogReader.Place?
         let reader = LogReader(storage: storage, log: log)

@@ -42,10 +42,11 @@ public final class BrokerSession: SourceSession {
     /// Gives revoked partitions back; the next owner is assigned them. Others are left alone.
     public func release(_ partitions: [TopicPartition]) async { group.release(partitions, of: member) }
 
-    /// The record at `offset`, nil when the log does not hold it. Throws ``/Ratchet/SourceError``: `unknownTopic`, or
-    /// `corrupted`.
+    /// The record at `offset` of the log that is assigned, whatever topic has its name by now; nil when the log does not
+    /// hold it. Throws ``/Ratchet/SourceError``: `notAssigned`, or `corrupted`.
     public func message(at offset: Int64, of partition: TopicPartition) async throws -> Message? {
-        try broker.message(at: offset, of: partition, generation: member.generation(of: partition) ?? 0)
+        let fetch = try member.assignment(of: partition)
+        return try broker.message(at: offset, in: fetch.log, generation: fetch.generation)
     }
 
     /// Leaves the group; what is in flight can no longer be committed. Idempotent; wakes ``next()``.

@@ -95,16 +95,25 @@ final class Executable: Sendable {
         let status = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 // A thread of its own: it blocks.
-                DispatchQueue(label: "orders.wait").async {
-                    var status: Int32 = 0
-                    while waitpid(process, &status, 0) < 0, errno == EINTR {}
-                    continuation.resume(returning: status)
-                }
+                DispatchQueue(label: "orders.wait").async { continuation.resume(returning: Self.status(of: process)) }
             }
         } onCancel: {
             send(.kill)
         }
         try Task.checkCancellation()
+        return try outcome(status)
+    }
+
+    /// Waits for its end, once, and blocks the thread.
+    func wait() throws -> Outcome { try outcome(Self.status(of: process)) }
+
+    private static func status(of process: pid_t) -> Int32 {
+        var status: Int32 = 0
+        while waitpid(process, &status, 0) < 0, errno == EINTR {}
+        return status
+    }
+
+    private func outcome(_ status: Int32) throws -> Outcome {
         let signal = status & 0x7F
         return Outcome(
             code: signal == 0 ? status >> 8 & 0xFF : nil,

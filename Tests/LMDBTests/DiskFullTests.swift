@@ -71,6 +71,26 @@ import Testing
             }
         }
 
+        /// A write that finds room for a part of what it brings: LMDB calls that an I/O error.
+        @Test func aWriteThatTheDiskCutsShortSaysThatItIsFull() async throws {
+            try await withScratch { scratch in
+                await #expect(processExitsWith: .success) { [scratch = scratch as String] in
+                    #expect(faults_mount(scratch, 2 << 20) == 0)
+                    let environment = try Environment.open(at: scratch + "/environment", configuration: .small)
+                    try environment.increment()
+                    #expect(fill(scratch + "/filler", upTo: (2 << 20) - 300_000) > 1_000_000)
+                    let error = #expect(throws: LMDBError.self) {
+                        try environment.write { transaction in
+                            let table = try transaction.table("rows", create: true)
+                            _ = try transaction.put([UInt8](repeating: 7, count: 600_000), for: "large", in: table)
+                        }
+                    }
+                    #expect(error?.code == .diskFull)
+                    #expect(error?.detail.contains("make room") == true)
+                }
+            }
+        }
+
         @Test func aDiskThatFillsUpIsAnErrorAndNoSignal() async throws {
             try await withScratch { scratch in
                 await #expect(processExitsWith: .success) { [scratch = scratch as String] in

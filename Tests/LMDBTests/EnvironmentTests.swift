@@ -112,4 +112,23 @@ import Testing
             #expect(try environment.counter() == nil)
         }
     }
+
+    @Test func closingWhenUnusedWaitsForTheTransactionsThatAreOpen() async throws {
+        try await withEnvironment { environment in
+            try environment.increment()
+            let writer = WriterThread(environment: environment, name: "test")
+            let gate = Gate()
+            await gate.hold(writer)
+            let closed = Task { await environment.closeWhenUnused() }
+            while (try? environment.read { _ in }) != nil { await Task.yield() }
+            expect(.alreadyOpen) { try Environment.open(at: environment.path, configuration: .small) }
+            gate.open()
+            await closed.value
+            let again = try Environment.open(at: environment.path, configuration: .small)
+            #expect(try again.counter() == 1)
+            await again.closeWhenUnused()
+            await again.closeWhenUnused()
+            again.close()
+        }
+    }
 }

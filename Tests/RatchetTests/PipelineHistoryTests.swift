@@ -58,7 +58,12 @@ struct PipelineHistoryTests {
         try #require(offset <= length)
         let position = PartitionPosition(key: [], tracker: OffsetTracker(watermark: 0), generation: 0, isKnown: true)
         let lease = PartitionLease(partition: .orders, generation: 0, slot: 0, position: position)
-        let intake = Intake(decoder: .raw, keys: .messageID, fingerprint: bench.ledger.journal.fingerprint, ordering: nil)
+        let intake = Intake(
+            decoder: .raw,
+            keys: .messageID,
+            fingerprint: bench.ledger.journal.fingerprint,
+            ordering: nil
+        )
         let batch = intake.take(try MessageBatch(Array(plan.messages[..<Int(offset)])), under: lease)
         let letters = Set(try bench.ledger.reader.deadLetters().map { $0.idempotencyKey?.description })
         var effects: [String: Int] = [:]

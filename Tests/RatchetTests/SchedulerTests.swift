@@ -38,4 +38,22 @@ struct SchedulerTests {
     func inWriter(seed: Seed, ordering: Ordering) throws {
         try Self.simulate(seed, .inWriter, ordering)
     }
+
+    @Test(
+        "A piece that is not written ends all: nothing starts or passes it, and every partition drains",
+        arguments: Seed.some(60),
+        [Scheduler.Execution.inTasks, .inWriter]
+    )
+    func failure(seed: Seed, execution: Scheduler.Execution) throws {
+        for ordering in Self.orderings {
+            var shell = SimulatedShell(seed, execution: execution, ordering: ordering)
+            let isDrained = try shell.runIntoFailure()
+            #expect(isDrained, "it stands still")
+            #expect(shell.problems.isEmpty)
+            #expect(shell.scheduler.inFlight == 0)
+            #expect(shell.scheduler.inFlightBytes == 0)
+            #expect(shell.claims.count == 0)
+            for partition in shell.partitions { #expect(partition.settled.allSatisfy { $0 <= 1 }) }
+        }
+    }
 }

@@ -23,6 +23,8 @@ struct SimulatedShell {
     var drained: Set<Int> = []
     var problems: [String] = []
     var isCalm = false
+    /// Pieces that are not written yet fail, and no further one may be taken.
+    var hasFailed = false
 
     init(_ seed: Seed, execution: Scheduler.Execution, ordering: Ordering) {
         random = seed.random
@@ -56,6 +58,44 @@ struct SimulatedShell {
         return true
     }
 
+    /// Runs for a while, until a piece is not written; then whatever is under way comes to its end. Returns whether all
+    /// partitions have drained.
+    mutating func runIntoFailure() throws -> Bool {
+        for _ in 0..<random.below(600) { try step() }
+        try failPiece()
+        for _ in 0..<200 { try step() }
+        isCalm = true
+        for partition in partitions {
+            guard let lease = partition.lease, draining[lease.slot] == nil else { continue }
+            draining[lease.slot] = lease
+            scheduler.drain(slot: lease.slot)
+        }
+        perform()
+        for _ in 0..<2_000 where !running.isEmpty || !writer.pieces.isEmpty {
+            finishOne()
+            returnPiece()
+            perform()
+            check()
+        }
+        return draining.isEmpty && running.isEmpty && writer.pieces.isEmpty
+    }
+
+    /// The writer refuses the next piece at once, before those it has taken; or what it has taken fails, in order.
+    private mutating func failPiece() throws {
+        let isRefused = random.chance(50)
+        func isReady(_ shell: SimulatedShell) -> Bool {
+            isRefused ? shell.scheduler.hasPiece : shell.writer.pieces.contains { $0.outcomes == nil }
+        }
+        // When all is settled already, what comes fails instead.
+        for _ in 0..<1_000 where !isReady(self) { try step() }
+        if isRefused, let piece = scheduler.takePiece() {
+            for entry in piece.entries { entry.batch.lease.fence() }
+            scheduler.failed(piece: piece.number, entries: piece.entries)
+        }
+        hasFailed = true
+        perform()
+    }
+
     private var isFinished: Bool {
         partitions.allSatisfy(\.isDone) && scheduler.inFlight == 0 && draining.isEmpty && writer.pieces.isEmpty
             && running.isEmpty
@@ -67,7 +107,7 @@ struct SimulatedShell {
         case ..<45: if execution == .inTasks { start() }
         case ..<60: finishOne()
         case ..<70: takePiece()
-        case ..<80: writer.write(&partitions, ordering, &random)
+        case ..<80: if !hasFailed { writer.write(&partitions, ordering, &random) }
         case ..<90: returnPiece()
         case ..<96:
             now += Int64(random.below(20))
@@ -111,6 +151,7 @@ struct SimulatedShell {
 
     private mutating func start() {
         while running.count < Self.workers, var entry = scheduler.start() {
+            if scheduler.hasFailed { problems.append("a message starts though the ledger has failed") }
             if entry.batch.isKeyed, !entry.holdsClaim {
                 nextWaiter += 1
                 guard claims.claim(entry.fingerprint, for: .init(pipeline: 1, message: nextWaiter)) else {
@@ -148,6 +189,7 @@ struct SimulatedShell {
 
     private mutating func takePiece() {
         guard let piece = scheduler.takePiece() else { return }
+        if scheduler.hasFailed { problems.append("a piece follows one that was not written") }
         if piece.entries.isEmpty || piece.entries.count > limits.pieceMessages {
             problems.append("a piece of the wrong size")
         }
@@ -156,8 +198,11 @@ struct SimulatedShell {
     }
 
     private mutating func returnPiece() {
-        guard let piece = writer.pieces.first, let outcomes = piece.outcomes else { return }
+        guard let piece = writer.pieces.first, piece.outcomes != nil || hasFailed else { return }
         writer.pieces.removeFirst()
+        guard let outcomes = piece.outcomes else {
+            return scheduler.failed(piece: piece.number, entries: piece.entries)
+        }
         let due = now + Int64(random.below(30))
         scheduler.returned(piece: piece.number, entries: piece.entries, outcomes: outcomes) { _ in due }
     }
@@ -207,8 +252,9 @@ struct SimulatedShell {
                 problems.append("\(count) in flight")
             }
         }
+        // Once the ledger has failed nothing is taken in any more.
         // What is let go of while actions are performed asks for more of them, which come with the next step.
-        if total == 0, !scheduler.isFull, scheduler.actions.isEmpty {
+        if total == 0, !scheduler.isFull, !scheduler.hasFailed, scheduler.actions.isEmpty {
             for partition in partitions where partition.lease != nil && partition.isPaused {
                 problems.append("\(partition.name) is paused for nothing")
             }

@@ -59,6 +59,7 @@ private final class RememberPiece: WritePiece, @unchecked Sendable {
     private let continuation: CheckedContinuation<RememberOutcome, any Error>
     // Written by `write`, read by `completed`, both on the writer thread.
     private var outcome = RememberOutcome()
+    private var isBegun = false
 
     init(
         store: LedgerStore,
@@ -74,6 +75,7 @@ private final class RememberPiece: WritePiece, @unchecked Sendable {
     }
 
     func write(in transaction: borrowing WriteTransaction) throws {
+        isBegun = true
         try store.guarded {
             var candidates: [Journal.Candidate] = []
             let sequence = store.journal.enter(fingerprints, candidates: &candidates)
@@ -141,12 +143,8 @@ private final class RememberPiece: WritePiece, @unchecked Sendable {
     }
 
     func completed(_ result: Result<Void, any Error>) {
-        // A piece that the writer did not take on has changed nothing.
-        if case .failure(let error) = result, (error as? LMDBError)?.isRefusal != true { store.fail(error) }
+        // A piece that was refused has changed nothing, and may be on another thread than the store's.
+        if case .failure(let error) = result, isBegun { store.fail(error) }
         continuation.resume(with: result.map { outcome })
     }
-}
-
-extension LMDBError {
-    fileprivate var isRefusal: Bool { code == .queueFull || code == .closed }
 }

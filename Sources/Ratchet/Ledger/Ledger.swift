@@ -73,11 +73,12 @@ public final class Ledger: Sendable {
         outbox = try Outbox(environment: environment, table: store.tables.outbox, writer: writer)
     }
 
-    /// Waits for what is under way, ends the writer thread and lets go of the files. Idempotent; pipelines must have
-    /// ended before.
+    /// Waits for what is under way, ends the writer thread and lets go of the files. Idempotent. Pipelines should have
+    /// ended before: one that still runs ends with ``PipelineError/Code/ledger``, and what it had not settled runs in
+    /// the next one.
     public func close() async {
         await writer.stop()
-        environment.close()
+        await environment.closeWhenUnused()
         owner.release()
     }
 
@@ -111,7 +112,7 @@ extension Ledger {
         let store = store
         try await writer.write { transaction in
             try store.check()
-            if let owner = store.group {
+            if let owner = try store.group(in: transaction) {
                 guard owner == group else {
                     throw LedgerError(
                         .otherGroup,
@@ -121,7 +122,6 @@ extension Ledger {
                 return
             }
             try LedgerMeta.put(Array(group.utf8), as: LedgerMeta.group, in: store.tables.meta, of: transaction)
-            store.group = group
         }
     }
 
@@ -146,8 +146,7 @@ extension Ledger {
         restart: Bool
     ) async throws -> PartitionLease {
         let store = store
-        return try await writer.write { transaction in
-            try store.check()
+        return try await change { transaction in
             let position = try store.position(key, in: transaction)
             guard generation > position.generation else {
                 throw LedgerError(
@@ -164,7 +163,7 @@ extension Ledger {
                 try store.write(position, in: transaction)
                 return PartitionLease(
                     partition: partition,
-                    group: store.group ?? "",
+                    group: try store.group(in: transaction) ?? "",
                     generation: generation,
                     slot: slot,
                     startOffset: position.tracker.watermark,
@@ -193,6 +192,23 @@ extension Ledger {
         )
     }
 
+    /// Ends leases: once this returns no settlement runs under them any more, and what they have settled is durable and
+    /// reported. Throws ``LMDBError`` when too many pieces wait: then nothing is known about those.
+    package func fence(_ leases: [PartitionLease]) async throws {
+        for lease in leases { lease.fence() }
+        do {
+            // Behind the one that runs now, which may have looked at the leases before.
+            try await writer.write { _ in }
+        } catch {
+            switch (error as? LMDBError)?.code {
+            case .queueFull?: throw error
+            case .closed?: await writer.stop()
+            // The writer has come to it, and so is past all that was before.
+            default: return
+            }
+        }
+    }
+
     /// Whether the oldest keys have outlived the window.
     package var hasExpired: Bool {
         guard let oldest = journal.oldest else { return false }
@@ -203,7 +219,7 @@ extension Ledger {
     /// do so by the way.
     package func expire() async throws {
         let store = store
-        try await writer.write(reclaims: true) { transaction in
+        try await change(reclaims: true) { transaction in
             try store.guarded {
                 _ = try store.expire(entries: 64, in: transaction)
                 try store.writeTotalsAndClock(in: transaction)

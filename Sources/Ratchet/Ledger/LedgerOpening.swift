@@ -89,12 +89,10 @@ struct LedgerOpening {
         )
         let journal = Journal(table: tables.journal, fingerprint: fingerprint)
         try journal.load(from: transaction)
-        let group = try LedgerMeta.get(LedgerMeta.group, in: tables.meta, of: transaction)
         let totals = try LedgerMeta.get(LedgerMeta.totals, in: tables.meta, of: transaction)
         return LedgerStore(
             path: path,
             identity: (ledgerID.hexadecimal, bytes(configuration.random()).hexadecimal),
-            group: group.map { String(decoding: $0, as: UTF8.self) },
             tables: tables,
             journal: journal,
             time: configuration.time,

@@ -12,7 +12,6 @@ final class LedgerStore: @unchecked Sendable {
     let window: DeduplicationWindow
     /// The group's positions, by key: shared by all leases of a partition.
     var positions: [[UInt8]: PartitionPosition] = [:]
-    var group: String?
     var totals: LedgerTotals
     var nextOutbox: UInt64
     var nextDeadLetter: UInt64
@@ -24,7 +23,6 @@ final class LedgerStore: @unchecked Sendable {
     init(
         path: String,
         identity: (ledger: String, epoch: String),
-        group: String?,
         tables: LedgerTables,
         journal: Journal,
         time: TimeSource,
@@ -37,7 +35,6 @@ final class LedgerStore: @unchecked Sendable {
         self.path = path
         ledgerID = identity.ledger
         epoch = identity.epoch
-        self.group = group
         self.tables = tables
         self.journal = journal
         self.time = time
@@ -84,6 +81,12 @@ final class LedgerStore: @unchecked Sendable {
 // MARK: Positions
 
 extension LedgerStore {
+    /// The group that the ledger belongs to, nil before it is bound to one.
+    func group(in transaction: borrowing WriteTransaction) throws -> String? {
+        let stored = try LedgerMeta.get(LedgerMeta.group, in: tables.meta, of: transaction)
+        return stored.map { String(decoding: $0, as: UTF8.self) }
+    }
+
     /// The position of a partition, from memory or from the file.
     func position(_ key: [UInt8], in transaction: borrowing WriteTransaction) throws -> PartitionPosition {
         if let known = positions[key] { return known }
@@ -185,7 +188,7 @@ extension LedgerStore {
             errorType: String(reflecting: type(of: error)),
             errorMessage: "\(error)",
             time: time.wall(),
-            group: group ?? "",
+            group: entry.batch.lease.group,
             generation: message.generation,
             ledger: ledgerID,
             epoch: epoch,

@@ -47,7 +47,12 @@ final class SettlementPiece<Handler: SettlementHandler & Sendable>: WritePiece, 
         case .failure(let error):
             // The memory has moved on, or later messages of the same keys are on their way: nothing may pass what
             // failed.
-            store.fail(error)
+            if (error as? LMDBError)?.isRefusal == true {
+                // Not on the writer thread, whose the store is; and it is only this pipeline that cannot go on.
+                for entry in entries { entry.batch.lease.fence() }
+            } else {
+                store.fail(error)
+            }
             completion(entries, .failure(error))
         }
     }

@@ -42,7 +42,8 @@ public struct PipelineConfiguration: Sendable {
     public var resume = ResumePolicy()
     /// How often positions are committed to the broker; the ledger is ahead by so much. Default: 1 s.
     public var commitInterval: Duration = .seconds(1)
-    /// How long a shutdown or a revocation waits for what is running. Default: 30 s.
+    /// How long a shutdown or a revocation waits for what is running, 0 or more; a revocation no longer than the group
+    /// itself waits for it (``SourceEvent/revoking(_:within:)``). The member stays one meanwhile. Default: 30 s.
     public var drainTimeout: Duration = .seconds(30)
     /// A transactional handler that takes longer is named in a warning: it holds everybody up. Default: 10 ms.
     public var slowTransaction: Duration = .milliseconds(10)

@@ -30,6 +30,16 @@ extension PipelineRun {
 
     /// Starts a partition that was assigned, where the ledger says; throws ``ResumeError`` if it must not be started.
     func begin(_ assignment: Assignment, _ session: any SourceSession) async throws {
+        do {
+            try await beginHeld(assignment, session)
+        } catch let error as SourceError where [.fenced, .notAssigned, .unknownTopic].contains(error.code) {
+            // Taken away before it had begun, as from a member that was silent for too long, or with its topic: the
+            // others go on.
+            lose([assignment.partition])
+        }
+    }
+
+    private func beginHeld(_ assignment: Assignment, _ session: any SourceSession) async throws {
         let partition = assignment.partition
         let key = PositionLayout.key(
             cluster: source.cluster,
@@ -44,18 +54,11 @@ extension PipelineRun {
             let evidence = message.map { ResumeDecision.Evidence.digest($0.batch.digest(at: $0.index)) } ?? .gone
             decision = decide(assignment, known, evidence)
         }
-        let (offset, restart): (Int64, Bool)
         switch decision {
-        case .start(let at): (offset, restart) = (at, false)
-        case .restart(let at): (offset, restart) = (at, true)
+        case .start(let at): try await begin(assignment, under: key, at: at, restart: false, session)
+        case .restart(let at): try await begin(assignment, under: key, at: at, restart: true, session)
         case .refuse(let code, let detail): throw ResumeError(code, partition: partition, detail: detail)
         case .verify(let at): preconditionFailure("\(partition): the record at \(at) was read and is to be read again")
-        }
-        do {
-            try await begin(assignment, under: key, at: offset, restart: restart, session)
-        } catch let error as SourceError where error.code == .fenced || error.code == .notAssigned {
-            // Taken away before it had begun, as from a member that was silent for too long: the others go on.
-            lose([partition])
         }
     }
 
@@ -143,7 +146,7 @@ extension PipelineRun {
         let isDrained = await settle(leases, within: min(limit, configuration.drainTimeout))
         // The run has ended meanwhile, and has drained all that it had, these too.
         if Task.isCancelled { return }
-        await letGo(leases, isDrained: isDrained, session)
+        guard await letGo(leases, isDrained: isDrained, session) else { return }
         // What has been lost and assigned anew meanwhile is not what was asked for.
         let assigned = self.leases(of: partitions).map(\.partition)
         await session.release(partitions.filter { !assigned.contains($0) })
@@ -179,7 +182,7 @@ extension PipelineRun {
     /// durable.
     func drain(_ leases: [PartitionLease], within limit: Duration, _ session: any SourceSession) async {
         let isDrained = await settle(leases, within: limit)
-        await letGo(leases, isDrained: isDrained, session)
+        _ = await letGo(leases, isDrained: isDrained, session)
     }
 
     private func settle(_ leases: [PartitionLease], within limit: Duration) async -> Bool {
@@ -202,8 +205,21 @@ extension PipelineRun {
         }
     }
 
-    private func letGo(_ leases: [PartitionLease], isDrained: Bool, _ session: any SourceSession) async {
-        for lease in leases { lease.fence() }
+    /// Ends the leases; what runs under them in the writer at this moment is settled before, and is to be committed: the
+    /// next owner may have another ledger. Returns whether it is known to be over.
+    @discardableResult
+    func fence(_ leases: [PartitionLease]) async -> Bool {
+        do {
+            try await ledger.fence(leases)
+            return true
+        } catch {
+            fail(error)
+            return false
+        }
+    }
+
+    private func letGo(_ leases: [PartitionLease], isDrained: Bool, _ session: any SourceSession) async -> Bool {
+        let isFenced = await fence(leases)
         if !isDrained {
             logger.warning(
                 "drain timed out: what is still running will be run again by the partition's next owner",
@@ -222,6 +238,7 @@ extension PipelineRun {
                 state.uncommitted[lease.slot] = nil
             }
         }
+        return isFenced
     }
 
     /// Commits durable positions from time to time, and lets expired keys go where no message does it by the way.

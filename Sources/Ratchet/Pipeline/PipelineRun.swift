@@ -1,4 +1,5 @@
 import CoreMetrics
+import LMDB
 import Logging
 import ServiceLifecycle
 import Synchronization
@@ -100,7 +101,7 @@ final class PipelineRun<Payload: Sendable>: Sendable {
     }
 
     func run() async throws {
-        try await ledger.bind(to: source.group)
+        do { try await ledger.bind(to: source.group) } catch { throw typed(error) }
         let session = try await source.open()
         openSession.withLock { $0 = session }
         let pipeline = ledger.claims.register { [weak self] messages in self?.stopWaiting(messages) }
@@ -157,8 +158,19 @@ final class PipelineRun<Payload: Sendable>: Sendable {
 
     /// Ends the run with an error, once what is running is settled.
     func fail(_ error: any Error) {
-        state.withLock { if $0.failure == nil { $0.failure = error } }
+        let failure = typed(error)
+        state.withLock { if $0.failure == nil { $0.failure = failure } }
         ending.open()
+    }
+
+    /// What the database says is the ledger's: sources, sinks and handlers have errors of their own.
+    private func typed(_ error: any Error) -> any Error {
+        guard let error = error as? LMDBError else { return error }
+        return PipelineError(
+            .ledger,
+            "pipeline '\(name)' stops, nothing unsettled was committed: \(error)",
+            underlying: error
+        )
     }
 
     /// Polls until the run is to end, by a shutdown, a failure or the session's end, and all that runs is drained. The
@@ -172,7 +184,7 @@ final class PipelineRun<Payload: Sendable>: Sendable {
             ending.open()
             let leases = state.withLock { $0.scheduler.leases }
             if Task.isCancelled {
-                for lease in leases { lease.fence() }
+                await fence(leases)
             } else {
                 await drain(leases, within: configuration.drainTimeout, session)
             }
@@ -185,7 +197,7 @@ final class PipelineRun<Payload: Sendable>: Sendable {
             do {
                 while try await hear(session.next(), session, in: &group) {}
             } catch is CancellationError {
-            } catch where ending.isOpen {
+            } catch  where ending.isOpen {
                 logger.warning("polling failed while the pipeline ended", metadata: [LogKeys.error: "\(error)"])
             } catch {
                 fail(error)

@@ -6,20 +6,28 @@ extension Scheduler {
     package var readyCount: Int { ready.count }
 
     /// The next message to run, in tasks; its lane is taken until ``finished(_:)`` or a hold.
-    package mutating func start() -> SettlementEntry? { ready.popFirst() }
+    package mutating func start() -> SettlementEntry? { hasFailed ? nil : ready.popFirst() }
 
     /// A message that was to start has not: it is the next one again. Without its claim others may run its key first.
     package mutating func unstarted(_ entry: consuming SettlementEntry, keepsClaim: Bool) {
+        let lane = lane(of: entry)
+        if partitions[entry.batch.lease.slot]?.isDraining ?? true { return letGo(entry, of: lane) }
         if entry.holdsClaim, !keepsClaim {
             releasedClaims.append(entry.fingerprint)
             entry.holdsClaim = false
         }
-        let lane = lane(of: entry)
         if held[lane] != nil {
             takeBack(entry, in: lane)
         } else {
             ready.prepend(entry)
         }
+    }
+
+    /// A message that was running will be delivered again, elsewhere or to another run.
+    private mutating func letGo(_ entry: SettlementEntry, of lane: UInt64) {
+        lanes[lane] = nil
+        held[lane]?.isRunning = false
+        release(entry)
     }
 
     /// A message that was running goes back behind an earlier one of its lane, which failed in the writer meanwhile: it
@@ -32,6 +40,7 @@ extension Scheduler {
 
     /// A handler finished, or its message was given up: the result goes to the ledger, the lane goes on.
     package mutating func finished(_ entry: consuming SettlementEntry) {
+        if hasFailed { return release(entry) }
         let lane = lane(of: entry)
         guard partitions[entry.batch.lease.slot] != nil else {
             lanes[lane] = nil

@@ -5,7 +5,7 @@ extension Scheduler {
     /// Whether something waits for the ledger and may go.
     package var hasPiece: Bool { canTakePiece && !isLingering }
 
-    private var canTakePiece: Bool { !settling.isEmpty && lastPiece - returnedPiece < limits.pieces }
+    private var canTakePiece: Bool { !hasFailed && !settling.isEmpty && lastPiece - returnedPiece < limits.pieces }
 
     // Each transaction rewrites the pages it touches: while more is about to finish, a short wait makes it serve many
     // messages.
@@ -52,7 +52,8 @@ extension Scheduler {
         returnedPiece = max(returnedPiece, piece)
         var run: (batch: KeyedBatch, count: Int)?
         for (entry, outcome) in zip(entries, outcomes) {
-            let isDraining = outcome.isFinal ? false : partitions[entry.batch.lease.slot]?.isDraining ?? true
+            let isDraining =
+                outcome.isFinal ? false : hasFailed || partitions[entry.batch.lease.slot]?.isDraining ?? true
             switch outcome {
             case .stopped: stopped(entry)
             case .deferred where !isDraining: deferred(entry)
@@ -73,11 +74,16 @@ extension Scheduler {
         balance()
     }
 
-    /// A piece was not written, and none after it will be: its messages are let go.
+    /// A piece was not written, and none after it may be: all that would go to the ledger is let go, and nothing starts
+    /// any more.
     package mutating func failed(piece: Int, entries: [SettlementEntry]) {
         // A piece that the writer refuses comes back at once, before those that it took.
         returnedPiece = max(returnedPiece, piece)
-        for entry in entries { release(entry) }
+        hasFailed = true
+        let unsettled = entries + settling
+        settling = []
+        for entry in unsettled { release(entry) }
+        balance()
     }
 
     /// The message is settled or let go.

@@ -87,6 +87,8 @@ package struct Scheduler {
     var lastPiece = 0
     var returnedPiece = 0
     var isFull = false
+    /// A piece was not written: nothing starts or goes to the ledger any more.
+    var hasFailed = false
     var actions: [Action] = []
     var releasedClaims: [UInt64] = []
 
@@ -160,10 +162,11 @@ package struct Scheduler {
 // MARK: Intake
 
 extension Scheduler {
-    /// Takes a batch in. It is ignored if its partition is draining or gone: it will be delivered again.
+    /// Takes a batch in. It is ignored if its partition is draining or gone, or the ledger has failed: it will
+    /// be delivered again.
     package mutating func admit(_ batch: KeyedBatch) {
         let slot = batch.lease.slot
-        guard let partition = partitions[slot], !partition.isDraining else { return }
+        guard let partition = partitions[slot], !partition.isDraining, !hasFailed else { return }
         let count = batch.messages.count
         partitions[slot]!.inFlight += count
         partitions[slot]!.inFlightBytes += batch.messages.byteCount

@@ -50,16 +50,18 @@ final class GroupMember: LogFollower {
     }
 
     /// Nil when the partition was taken away, paused or started elsewhere meanwhile, or has nothing after all.
-    private func read(_ fetch: MemberState.Fetch) throws -> MessageBatch? {
+    func read(_ fetch: MemberState.Fetch) throws -> MessageBatch? {
         guard let position = fetch.position else { return nil }
         var place = fetch.place
         let reader = LogReader(storage: storage, log: fetch.log)
-        let batch = try reader.read(
-            from: position,
-            generation: fetch.generation,
-            limits: limits,
-            place: &place
-        )
+        let batch: MessageBatch?
+        do {
+            batch = try reader.read(from: position, generation: fetch.generation, limits: limits, place: &place)
+        } catch {
+            // Of a topic that was deleted meanwhile, what has gone is no fault.
+            guard state.withLock({ $0.isCurrent(fetch) }) else { return nil }
+            throw error
+        }
         guard let batch else { return nil }
         return state.withLock { $0.advance(fetch, to: batch.lastOffset + 1, place) } ? batch : nil
     }
@@ -89,6 +91,11 @@ final class GroupMember: LogFollower {
 
     func setPaused(_ paused: Bool, _ partition: TopicPartition) {
         state.withLock { $0.setPaused(paused, partition) }?.resume()
+    }
+
+    /// The partition as it is assigned. Throws ``SourceError``: `notAssigned`.
+    func assignment(of partition: TopicPartition) throws(SourceError) -> MemberState.Fetch {
+        try state.withLock { state throws(SourceError) in try state.assignment(of: partition) }
     }
 
     /// The generation of the assignment of the partition, nil if it is not assigned.

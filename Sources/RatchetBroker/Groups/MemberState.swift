@@ -111,13 +111,19 @@ struct MemberState {
 
     /// Moves a partition on after a read; false when what was read must not be delivered any more.
     mutating func advance(_ read: Fetch, to position: Int64, _ place: LogReader.Place?) -> Bool {
-        let index = fetches.firstIndex {
-            $0.log === read.log && $0.generation == read.generation && $0.starts == read.starts
-        }
-        guard let index, !fetches[index].isPaused, !fetches[index].isRevoked else { return false }
+        guard let index = index(of: read), !fetches[index].isPaused, !fetches[index].isRevoked else { return false }
         fetches[index].position = position
         fetches[index].place = place
         return true
+    }
+
+    /// Whether what was read is still what the member is at.
+    func isCurrent(_ read: Fetch) -> Bool { index(of: read) != nil }
+
+    private func index(of read: Fetch) -> Int? {
+        fetches.firstIndex {
+            $0.log === read.log && $0.generation == read.generation && $0.starts == read.starts
+        }
     }
 
     // MARK: Partitions
@@ -127,6 +133,19 @@ struct MemberState {
     }
 
     func generation(of partition: TopicPartition) -> Int64? { index(of: partition).map { fetches[$0].generation } }
+
+    /// The partition as `next` has told of it last; throws if it was taken away since. One that is assigned anew and not
+    /// told yet may be of another topic of the same name.
+    func assignment(of partition: TopicPartition) throws(SourceError) -> Fetch {
+        let isUntold = events.contains { event in
+            guard case .assigned(let assignments) = event else { return false }
+            return assignments.contains { $0.partition == partition }
+        }
+        guard !isUntold, let index = index(of: partition) else {
+            throw SourceError(.notAssigned, "\(partition) is not assigned to this member")
+        }
+        return fetches[index]
+    }
 
     /// Throws unless the partition is assigned under this generation.
     func assignment(of partition: TopicPartition, generation: Int64) throws(SourceError) -> Fetch {
