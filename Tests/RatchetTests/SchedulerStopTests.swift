@@ -29,17 +29,16 @@ struct SchedulerStopTests {
         scheduler.add(lease)
         let samples = keys.enumerated().map { SampleMessage(Int64($0.offset), key: $0.element) }
         let payloads = Payloads<Int>([])
-        scheduler.admit(
-            KeyedBatch(
-                messages: try MessageBatch(samples),
-                lease: lease,
-                payloads: payloads,
-                keys: [],
-                keyEnds: [],
-                fingerprints: [],
-                faults: [:]
-            )
+        let batch = KeyedBatch(
+            messages: try MessageBatch(samples),
+            lease: lease,
+            payloads: payloads,
+            keys: [],
+            keyEnds: [],
+            fingerprints: [],
+            faults: [:]
         )
+        scheduler.admit(batch, 0..<samples.count)
         return (scheduler, lease)
     }
 
@@ -50,12 +49,9 @@ struct SchedulerStopTests {
         let first = try #require(oldest)
         let newest = scheduler.takePiece()
         let second = try #require(newest)
-        scheduler.returned(
-            piece: first.number,
-            entries: first.entries,
-            outcomes: [.stopped(Failure()), .deferred, .processed]
-        ) { _ in 0 }
-        scheduler.returned(piece: second.number, entries: second.entries, outcomes: [.deferred]) { _ in 0 }
+        let outcomes: [SettlementOutcome] = [.stopped(Failure()), .deferred, .processed]
+        scheduler.returned(piece: first.number, ReturnedMessages(first.entries, outcomes)) { _ in 0 }
+        scheduler.returned(piece: second.number, ReturnedMessages(second.entries, [.deferred])) { _ in 0 }
         #expect(scheduler.inFlight == 0)
         scheduler.drain(slot: lease.slot)
         let actions = scheduler.takeActions()
@@ -79,7 +75,7 @@ struct SchedulerStopTests {
         scheduler.finished(other)
         let settling = scheduler.takePiece()
         let piece = try #require(settling)
-        scheduler.returned(piece: piece.number, entries: piece.entries, outcomes: [.processed]) { _ in 0 }
+        scheduler.returned(piece: piece.number, ReturnedMessages(piece.entries, [.processed])) { _ in 0 }
         let actions = scheduler.takeActions()
         #expect(actions == [.drained(slot: lease.slot)])
     }

@@ -25,6 +25,8 @@ struct SimulatedShell {
     var isCalm = false
     /// Pieces that are not written yet fail, and no further one may be taken.
     var hasFailed = false
+    /// What a fetch brought and is not taken in yet.
+    var admitting: (batch: KeyedBatch, range: Range<Int>)?
 
     init(_ seed: Seed, execution: Scheduler.Execution, ordering: Ordering) {
         random = seed.random
@@ -71,6 +73,7 @@ struct SimulatedShell {
             scheduler.drain(slot: lease.slot)
         }
         perform()
+        while admitting != nil { admitPart() }
         for _ in 0..<2_000 where !running.isEmpty || !writer.pieces.isEmpty {
             finishOne()
             returnPiece()
@@ -103,7 +106,7 @@ struct SimulatedShell {
 
     private mutating func step() throws {
         switch random.below(100) {
-        case ..<25: try fetch(random.below(partitions.count))
+        case ..<25: if admitting == nil { try fetch(random.below(partitions.count)) } else { admitPart() }
         case ..<45: if execution == .inTasks { start() }
         case ..<60: finishOne()
         case ..<70: takePiece()
@@ -124,7 +127,17 @@ struct SimulatedShell {
         guard let lease = partitions[at].lease else { return assign(at) }
         guard draining[lease.slot] == nil, !partitions[at].isPaused else { return }
         guard partitions[at].next < partitions[at].messages.count else { return }
-        scheduler.admit(try partitions[at].fetch(random.below(Self.largestFetch) + 1, under: lease, keyed: keyed))
+        let batch = try partitions[at].fetch(random.below(Self.largestFetch) + 1, under: lease, keyed: keyed)
+        admitting = (batch, 0..<random.below(batch.messages.count) + 1)
+        admitPart()
+    }
+
+    /// Takes the next part of a fetched batch in; what comes between two parts is whatever comes.
+    private mutating func admitPart() {
+        guard let (batch, range) = admitting else { return }
+        scheduler.admit(batch, range)
+        let count = batch.messages.count
+        admitting = range.upperBound == count ? nil : (batch, range.upperBound..<count)
     }
 
     private mutating func assign(_ at: Int) {
@@ -204,7 +217,7 @@ struct SimulatedShell {
             return scheduler.failed(piece: piece.number, entries: piece.entries)
         }
         let due = now + Int64(random.below(30))
-        scheduler.returned(piece: piece.number, entries: piece.entries, outcomes: outcomes) { _ in due }
+        scheduler.returned(piece: piece.number, ReturnedMessages(piece.entries, outcomes)) { _ in due }
     }
 
     /// A partition goes: drained first, to the end or to a deadline, or lost at once.

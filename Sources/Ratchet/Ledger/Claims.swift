@@ -37,13 +37,17 @@ package final class Claims: Sendable {
     }
 
     package func release(_ fingerprints: [UInt64]) {
-        guard !fingerprints.isEmpty else { return }
-        let calls = state.withLock { state in
-            var waiters: [ClaimTable.Waiter] = []
-            for fingerprint in fingerprints { waiters += state.table.release(fingerprint) }
-            return Self.calls(waiters, state)
+        // In short turns: workers claim keys meanwhile.
+        for start in stride(from: 0, to: fingerprints.count, by: 64) {
+            let calls = state.withLock { state in
+                var waiters: [ClaimTable.Waiter] = []
+                for fingerprint in fingerprints[start..<min(start + 64, fingerprints.count)] {
+                    waiters += state.table.release(fingerprint)
+                }
+                return Self.calls(waiters, state)
+            }
+            for (released, message) in calls { released([message]) }
         }
-        for (released, message) in calls { released([message]) }
     }
 
     private static func calls(

@@ -20,6 +20,8 @@ package final class KeyedBatch: @unchecked Sendable {
     package let lanes: [UInt64]
     /// How many messages are not settled yet. The scheduler's.
     package var unsettled: Int
+    /// Whether it counts as in flight. The scheduler's.
+    package var isAdmitted = false
 
     /// `keys` holds the stored forms one after the other, ending at `keyEnds`; none of them for a pipeline by position
     /// only.

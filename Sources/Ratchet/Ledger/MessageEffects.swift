@@ -43,9 +43,10 @@ package final class MessageEffects: Sendable {
     /// Writes all of it, in the order in which it was left.
     func write(in transaction: borrowing LedgerTransaction) throws {
         // Out of the lock: a closure may hold the context that leads here.
-        let (first, others, outgoing) = state.withLock { ($0.first, $0.others, $0.outgoing) }
-        if !outgoing.isEmpty { transaction.scope.publish(outgoing) }
+        let (first, hasMore) = state.withLock { ($0.first, !$0.others.isEmpty || !$0.outgoing.isEmpty) }
+        if hasMore { transaction.scope.publish(state.withLock { $0.outgoing }) }
         try first?.body(transaction)
-        for work in others { try work.body(transaction) }
+        guard hasMore else { return }
+        for work in state.withLock({ $0.others }) { try work.body(transaction) }
     }
 }

@@ -73,12 +73,4 @@ package enum SettlementOutcome: Sendable {
     case stopped(any Error)
     /// Its lease had ended.
     case fenced
-
-    /// Whether the message is done with.
-    package var isFinal: Bool {
-        switch self {
-        case .deferred, .failed: false
-        default: true
-        }
-    }
 }

@@ -101,6 +101,7 @@ extension PipelineRun {
             )
         case .success(let report):
             note(report, entries)
+            let returned = ReturnedMessages(entries, report.outcomes)
             let now = ledger.configuration.time.monotonic()
             if report.published > 0 { ledger.outbox.committed(report.published) }
             state.withLock { state in
@@ -108,9 +109,7 @@ extension PipelineRun {
             }
             let isToBeReported = change { (state: inout State) in
                 let isToBeReported = limitIntake(&state, isWindowFull: report.isWindowFull)
-                state.scheduler.returned(piece: piece, entries: entries, outcomes: report.outcomes) {
-                    self.retryTime(of: $0, now: now)
-                }
+                state.scheduler.returned(piece: piece, returned) { self.retryTime(of: $0, now: now) }
                 return isToBeReported
             }
             if isToBeReported { reportFullOutbox() }

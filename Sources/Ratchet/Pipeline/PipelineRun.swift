@@ -236,7 +236,9 @@ final class PipelineRun<Payload: Sendable>: Sendable {
         let decoded = intake.take(batch, under: lease)
         progress.count { $0.delivered += batch.count }
         metrics.consumed.increment(by: batch.count)
-        change { $0.admit(decoded) }
+        for start in stride(from: 0, to: batch.count, by: 128) {
+            change { $0.admit(decoded, start..<min(start + 128, batch.count)) }
+        }
     }
 
     private func leave(_ session: any SourceSession) async {

@@ -41,8 +41,7 @@ extension Scheduler {
     /// message that failed for the so-manieth time runs again.
     package mutating func returned(
         piece: Int,
-        entries: [SettlementEntry],
-        outcomes: [SettlementOutcome],
+        _ returned: ReturnedMessages,
         retryAt: (SettlementEntry) -> Deadline
     ) {
         precondition(
@@ -50,26 +49,17 @@ extension Scheduler {
             "piece \(piece) came back after \(returnedPiece)"
         )
         returnedPiece = max(returnedPiece, piece)
-        var run: (batch: KeyedBatch, count: Int)?
-        for (entry, outcome) in zip(entries, outcomes) {
-            let isDraining =
-                outcome.isFinal ? false : hasFailed || partitions[entry.batch.lease.slot]?.isDraining ?? true
+        for (entry, outcome) in returned.unfinished {
+            let isDraining = hasFailed || partitions[entry.batch.lease.slot]?.isDraining ?? true
             switch outcome {
             case .stopped: stopped(entry)
             case .deferred where !isDraining: deferred(entry)
             case .failed where !isDraining: hold(entry, until: retryAt(entry))
-            default:
-                // Messages of one batch come in a row: they are let go of together.
-                if entry.holdsClaim { releasedClaims.append(entry.fingerprint) }
-                if run?.batch === entry.batch {
-                    run!.count += 1
-                } else {
-                    if let run { release(run.count, of: run.batch) }
-                    run = (entry.batch, 1)
-                }
+            default: release(entry)
             }
         }
-        if let run { release(run.count, of: run.batch) }
+        releasedClaims += returned.claims
+        for (batch, count) in returned.finished { release(count, of: batch) }
         armReturned()
         balance()
     }
@@ -92,7 +82,7 @@ extension Scheduler {
         release(1, of: entry.batch)
     }
 
-    private mutating func release(_ count: Int, of batch: KeyedBatch) {
+    mutating func release(_ count: Int, of batch: KeyedBatch) {
         let slot = batch.lease.slot
         guard partitions[slot] != nil else { return }
         partitions[slot]!.inFlight -= count

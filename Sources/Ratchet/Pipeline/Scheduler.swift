@@ -162,29 +162,40 @@ package struct Scheduler {
 // MARK: Intake
 
 extension Scheduler {
-    /// Takes a batch in. It is ignored if its partition is draining or gone, or the ledger has failed: it will
-    /// be delivered again.
-    package mutating func admit(_ batch: KeyedBatch) {
+    /// Takes messages of a batch in, from the first on and with none left out; in parts, so that nobody waits for long.
+    /// What is not taken in, because its partition is draining or gone or the ledger has failed, will be delivered
+    /// again.
+    package mutating func admit(_ batch: KeyedBatch, _ range: Range<Int>) {
         let slot = batch.lease.slot
-        guard let partition = partitions[slot], !partition.isDraining, !hasFailed else { return }
-        let count = batch.messages.count
-        partitions[slot]!.inFlight += count
-        partitions[slot]!.inFlightBytes += batch.messages.byteCount
-        inFlight += count
-        inFlightBytes += batch.messages.byteCount
-        for index in 0..<count {
-            var entry = SettlementEntry(batch: batch, index: Int32(index))
-            if let fault = batch.faults[index] {
-                entry.result = .givenUp(.deadLetter(fault.reason, fault.error))
-                entry.isFault = true
-                settling.append(entry)
-            } else if execution == .inWriter, held.isEmpty {
-                settling.append(entry)
-            } else {
-                enqueue(entry)
-            }
+        guard let partition = partitions[slot] else { return }
+        let isOpen = !partition.isDraining && !hasFailed
+        if isOpen, range.lowerBound == 0 {
+            batch.isAdmitted = true
+            partitions[slot]!.inFlight += batch.messages.count
+            partitions[slot]!.inFlightBytes += batch.messages.byteCount
+            inFlight += batch.messages.count
+            inFlightBytes += batch.messages.byteCount
+        }
+        guard batch.isAdmitted else { return }
+        if isOpen {
+            for index in range { admit(SettlementEntry(batch: batch, index: Int32(index))) }
+        } else {
+            release(range.count, of: batch)
         }
         balance()
+    }
+
+    private mutating func admit(_ new: SettlementEntry) {
+        var entry = new
+        if let fault = entry.batch.faults[Int(entry.index)] {
+            entry.result = .givenUp(.deadLetter(fault.reason, fault.error))
+            entry.isFault = true
+            settling.append(entry)
+        } else if execution == .inWriter, held.isEmpty {
+            settling.append(entry)
+        } else {
+            enqueue(entry)
+        }
     }
 
     private mutating func enqueue(_ entry: SettlementEntry) {
