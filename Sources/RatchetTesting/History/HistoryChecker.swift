@@ -1,7 +1,8 @@
 /// Finds in a history what never may happen: lost and repeated effects, premature commits, zombies and the like. See
 /// ``Finding/Kind-swift.enum`` for each of them.
 ///
-/// A pure value that takes one event after another, in a time that does not depend on what came before.
+/// A pure value that takes one event after another, in one pass. Its memory follows the history: about 100 bytes for each
+/// message, 50 for each record of a log, and up to 300 for a record whose offset lies far from all others.
 public struct HistoryChecker: Sendable {
     /// How long a repeat of an effect counts as a duplicate: while both limits hold. Later ones are legal, and counted.
     ///
