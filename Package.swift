@@ -6,6 +6,7 @@ let package = Package(
     products: [
         .library(name: "Ratchet", targets: ["Ratchet"]),
         .library(name: "RatchetBroker", targets: ["RatchetBroker"]),
+        .library(name: "RatchetTesting", targets: ["RatchetTesting"]),
         .executable(name: "orders", targets: ["Orders"]),
         .executable(name: "getting-started", targets: ["GettingStarted"]),
     ],
@@ -48,6 +49,10 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "DequeModule", package: "swift-collections"),
             ]
+        ),
+        .target(
+            name: "RatchetTesting",
+            dependencies: ["Ratchet", .product(name: "HeapModule", package: "swift-collections")]
         ),
         .executableTarget(
             name: "Orders",
@@ -96,6 +101,7 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]
         ),
+        .testTarget(name: "RatchetTestingTests", dependencies: ["RatchetTesting", "Ratchet"]),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [

@@ -21,6 +21,13 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
         ),
+        .executableTarget(
+            name: "HistoryBenchmark",
+            dependencies: [
+                .product(name: "RatchetTesting", package: "ratchet"), .product(name: "Ratchet", package: "ratchet"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]
+        ),
         .target(name: "CAllocations"),
         .executableTarget(
             name: "PipelineBenchmark",

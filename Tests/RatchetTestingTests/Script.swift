@@ -1,0 +1,52 @@
+import Ratchet
+import RatchetTesting
+
+/// A history told by hand: one partition of a log, one producer, events ten nanoseconds apart.
+struct Script {
+    private(set) var history: History
+    let partition: PartitionID
+    private let producer: ProducerID
+    private var time: Int64 = 0
+
+    init(kind: PartitionKind = .log, maximumEvents: Int = 1_000) throws {
+        history = History(maximumEvents: maximumEvents)
+        partition = try history.partition(TopicPartition("orders", 0), kind: kind)
+        producer = history.producer("shop")
+    }
+
+    mutating func add(_ event: History.Event) {
+        time += 10
+        history.append(event, at: time)
+    }
+
+    mutating func wait(_ nanoseconds: Int64) { time += nanoseconds }
+
+    mutating func message(_ name: String) -> MessageID { history.message(name) }
+
+    /// Sends a message that the log then holds at `offset`.
+    mutating func send(_ name: String, at offset: Int64) {
+        let message = history.message(name)
+        add(.sending(message, by: producer))
+        add(.appended(message, partition, offset: offset))
+        add(.sentOK(message, partition, offset: offset))
+    }
+
+    /// Begins to send, and no more is known.
+    mutating func beginSending(_ name: String) { add(.sending(history.message(name), by: producer)) }
+
+    mutating func deliver(_ name: String, at offset: Int64, generation: Int64 = 1) {
+        add(.delivered(history.message(name), partition, offset: offset, generation: generation))
+    }
+
+    mutating func effect(_ name: String, at offset: Int64, generation: Int64 = 1) {
+        add(.effect(history.message(name), partition, offset: offset, generation: generation))
+    }
+
+    mutating func commit(_ offset: Int64, generation: Int64 = 1) {
+        add(.committed(partition, offset: offset, generation: generation))
+    }
+
+    func check(_ window: HistoryChecker.Window = .init(), limit: Int = 100) -> HistoryReport {
+        HistoryChecker.check(history, window: window, limit: limit)
+    }
+}
