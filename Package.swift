@@ -52,7 +52,12 @@ let package = Package(
         ),
         .target(
             name: "RatchetTesting",
-            dependencies: ["Ratchet", .product(name: "HeapModule", package: "swift-collections")]
+            dependencies: [
+                "Ratchet", "RatchetBroker", "LMDB",
+                .product(name: "HeapModule", package: "swift-collections"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]
         ),
         .executableTarget(
             name: "Orders",

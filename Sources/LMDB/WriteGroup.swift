@@ -44,6 +44,12 @@ struct WriteGroup {
         }
     }
 
+    /// Completes all pieces unwritten, as those of a writer that has ended.
+    func refuse(path: String) {
+        let error = LMDBError(.closed, operation: "write", path: path, detail: "the writer has ended")
+        for entry in entries { entry.piece.completed(.failure(error)) }
+    }
+
     private func write(_ piece: any WritePiece, in transaction: borrowing WriteTransaction) throws {
         if entries.count == 1 || !piece.failsAlone {
             // Its failure undoes the whole transaction, which is its own or is meant to be.

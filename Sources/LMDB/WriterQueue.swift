@@ -40,6 +40,16 @@ final class WriterQueue: Sendable {
         }
     }
 
+    /// Takes work if there is some.
+    ///
+    /// - Returns: The next group, or nil when nothing waits; and whether nothing will come any more.
+    func poll() -> (group: WriteGroup?, isOver: Bool) {
+        state.withLock { state in
+            let group = state.pieces.next(pieces: limits.pieces, bytes: limits.bytes)
+            return (group, state.isFinishing && state.pieces.count == 0)
+        }
+    }
+
     func finish() { state.withLock { $0.isFinishing = true } }
 
     func attach() { thread.store(Platform.threadID, ordering: .relaxed) }

@@ -31,8 +31,12 @@ public final class WriterThread: Sendable {
         }
     }
 
+    /// Asks for a turn: it is to run once, later, and always on the same thread.
+    package typealias Asking = @Sendable (_ turn: @escaping @Sendable () -> Void) -> Void
+
     private let queue: WriterQueue
     private let path: String
+    private let turns: WriterTurns?
 
     /// Starts the thread.
     ///
@@ -44,12 +48,20 @@ public final class WriterThread: Sendable {
         let queue = WriterQueue(limits: limits)
         self.queue = queue
         path = environment.path
+        turns = nil
         // Keeps the queue, not this object: its deinit ends the thread.
         Platform.startThread(name: name) {
             queue.attach()
             while let group = queue.next() { group.run(in: environment) }
             queue.detach()
         }
+    }
+
+    /// A writer without a thread, for simulations: its groups run in turns, for which it asks by `asking`.
+    package init(environment: Environment, limits: Limits = .init(), asking: @escaping Asking) {
+        queue = WriterQueue(limits: limits)
+        path = environment.path
+        turns = WriterTurns(queue, environment, asking)
     }
 
     deinit { queue.finish() }
@@ -61,7 +73,10 @@ public final class WriterThread: Sendable {
     ///
     /// - Parameter piece: The work. The same piece is submitted once only.
     public func submit(_ piece: any WritePiece) {
-        guard let refusal = queue.append(WriteGroup.Entry(piece)) else { return }
+        guard let refusal = queue.append(WriteGroup.Entry(piece)) else {
+            turns?.request()
+            return
+        }
         let detail =
             switch refusal {
             case .queueFull: "too many pieces wait: submit fewer at a time, or raise queuedPieces"
@@ -99,8 +114,12 @@ public final class WriterThread: Sendable {
     /// for the same end.
     public func stop() async {
         queue.finish()
+        turns?.request()
         await queue.ended()
     }
+
+    /// Ends a writer that runs in turns as a crash would: what waits fails unwritten. One with a thread goes on.
+    package func abandon() { turns?.abandon() }
 }
 
 /// A closure as a piece. Only the writer thread touches its result, between `write` and `completed`.

@@ -1,3 +1,4 @@
+package import LMDB
 public import Logging
 public import Ratchet
 
@@ -34,6 +35,10 @@ extension Broker {
         public var random: @Sendable () -> UInt64 = RandomSource.system
         /// Where the broker logs. Default: label `ratchet.broker`.
         public var logger = Logger(label: "ratchet.broker")
+        /// False only for simulations: files are not flushed.
+        package var isDurable = true
+        /// Where the writer's turns come from, nil for a thread of its own.
+        package var writerTurns: WriterThread.Asking?
 
         /// The defaults.
         public init() {}

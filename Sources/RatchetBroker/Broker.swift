@@ -42,11 +42,12 @@ public final class Broker: Sendable {
 
     private init(opening directory: String?, _ configuration: Configuration) async throws {
         try configuration.check()
-        let storage = try Storage(
-            at: directory,
+        let settings = Storage.Settings(
             maximumBytes: configuration.maximumBytes,
-            id: Self.makeID(configuration.random)
+            isDurable: configuration.isDurable,
+            writerTurns: configuration.writerTurns
         )
+        let storage = try Storage(at: directory, settings, id: Self.makeID(configuration.random))
         self.storage = storage
         self.configuration = configuration
         clock = BrokerClock(configuration.clock)
@@ -92,6 +93,19 @@ public final class Broker: Sendable {
         appender.close(error)
         await storage.close()
         configuration.logger.info("The broker is closed.", metadata: LogKeys.path(storage.path))
+    }
+
+    /// Ends a broker whose writer runs in turns as a crash of its process would: what is committed stays, all else is
+    /// lost.
+    package func abandon() {
+        let shells = groups.withLock { groups in
+            groups.isClosed = true
+            return groups.ordered
+        }
+        let error = Storage.closedError(storage.path)
+        for shell in shells { shell.close(error) }
+        appender.close(error)
+        storage.abandon()
     }
 }
 

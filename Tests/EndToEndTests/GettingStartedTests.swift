@@ -36,7 +36,7 @@ extension EndToEnd {
     func readmeCode() throws {
         let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..")
         let readme = String(decoding: try Data(contentsOf: root.appending(path: "README.md")), as: UTF8.self)
-        let program = try Data(contentsOf: root.appending(path: "Examples/Smallest/main.swift"))
+        let program = try Data(contentsOf: root.appending(path: "Examples/Smallest/BillingService.swift"))
         #expect(readme.contains("```swift\n" + String(decoding: program, as: UTF8.self) + "```"))
     }
 

@@ -1,4 +1,4 @@
-import LMDB
+package import LMDB
 public import Logging
 
 /// The LMDB environment that makes a pipeline's effects idempotent: positions, deduplication records, state, outbox and
@@ -30,6 +30,8 @@ public final class Ledger: Sendable {
         /// Where ids, epochs and secrets come from, 64 random bits at a time.
         public var random: @Sendable () -> UInt64 = RandomSource.system
         package var fingerprintBits = 64
+        /// Where the writer's turns come from, nil for a thread of its own.
+        package var writerTurns: WriterThread.Asking?
 
         /// The defaults.
         public init() {}
@@ -69,7 +71,9 @@ public final class Ledger: Sendable {
         epoch = store.epoch
         journal = store.journal
         reader = LedgerReader(environment: environment, tables: store.tables)
-        writer = WriterThread(environment: environment, name: "ratchet-ledger")
+        writer =
+            configuration.writerTurns.map { WriterThread(environment: opening.environment, asking: $0) }
+            ?? WriterThread(environment: opening.environment, name: "ratchet-ledger")
         outbox = try Outbox(environment: environment, table: store.tables.outbox, writer: writer)
     }
 
@@ -79,6 +83,14 @@ public final class Ledger: Sendable {
     public func close() async {
         await writer.stop()
         await environment.closeWhenUnused()
+        owner.release()
+    }
+
+    /// Ends a ledger whose writer runs in turns as a crash of its process would: what is committed stays, all else is
+    /// lost.
+    package func abandon() {
+        writer.abandon()
+        environment.close()
         owner.release()
     }
 

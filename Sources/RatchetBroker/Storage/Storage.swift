@@ -41,15 +41,21 @@ final class Storage: Sendable {
         var closing: [CheckedContinuation<Void, Never>] = []
     }
 
+    struct Settings {
+        var maximumBytes: Int
+        var isDurable: Bool
+        var writerTurns: WriterThread.Asking?
+    }
+
     /// Opens the directory, or creates it; a temporary one, removed at the end, when it is nil.
-    init(at directory: String?, maximumBytes: Int, id newID: [UInt8]) throws {
+    init(at directory: String?, _ settings: Settings, id newID: [UInt8]) throws {
         let temporary = directory == nil ? try Platform.makeTemporaryDirectory() : nil
         do {
             let path = directory ?? temporary ?? ""
             environment = try Self.openEnvironment(
                 at: path,
-                maximumBytes: maximumBytes,
-                isDurable: temporary == nil,
+                maximumBytes: settings.maximumBytes,
+                isDurable: temporary == nil && settings.isDurable,
                 newID
             )
             do {
@@ -65,7 +71,10 @@ final class Storage: Sendable {
             if let temporary { Platform.removeDirectory(temporary) }
             throw BrokerError.wrapping(error)
         }
-        writer = WriterThread(environment: environment, name: "broker")
+        let environment = environment
+        writer =
+            settings.writerTurns.map { WriterThread(environment: environment, asking: $0) }
+            ?? WriterThread(environment: environment, name: "broker")
         temporaryDirectory = temporary
     }
 
@@ -204,6 +213,14 @@ extension Storage {
         environment.close()
         state.withLock { $0.owner?.release() }
         if let temporaryDirectory { Platform.removeDirectory(temporaryDirectory) }
+    }
+
+    /// Closes the environment as a crash would.
+    func abandon() {
+        state.withLock { $0.isClosed = true }
+        writer.abandon()
+        environment.close()
+        state.withLock { $0.owner?.release() }
     }
 
     static func closedError(_ path: String) -> BrokerError {
