@@ -84,6 +84,15 @@ let package = Package(
             ],
             path: "Examples/Smallest"
         ),
+        // Runs many seeds of the simulation.
+        .executableTarget(
+            name: "simulate",
+            dependencies: [
+                "RatchetTesting",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Tests/Simulate"
+        ),
         // Faults made to order: write and sync calls that fail, in the process under test.
         .target(name: "CFaults", path: "Tests/CFaults"),
         .testTarget(name: "LMDBTests", dependencies: ["LMDB", "CFaults"]),

@@ -25,7 +25,8 @@ struct BillingService {
             context.onCommit { transaction in
                 try transaction.update(balances, order.customer, default: 0) { $0 += order.cents }
             }
-            try context.publish(order, to: "receipts", key: order.customer)  // encoded here, sent only if this message commits
+            // Encoded here, sent only if this message commits.
+            try context.publish(order, to: "receipts", key: order.customer)
         }
 
         let services = ServiceGroup(

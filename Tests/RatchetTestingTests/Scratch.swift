@@ -6,7 +6,7 @@
 
 /// A new folder for one test, removed with its last reference.
 final class Scratch: Sendable {
-    private let folder: String
+    let folder: String
 
     init() throws {
         folder = "/tmp/ratchet-testing-\(UInt64.random(in: .min ... .max))"

@@ -55,6 +55,8 @@ public struct PipelineConfiguration: Sendable {
     public var metrics: any MetricsFactory = MetricsSystem.factory
     /// What makes a span of each message's processing. Default: what the application has bootstrapped.
     public var tracer: any Tracer = InstrumentationSystem.tracer
+    /// Is told what became of each message that came back from the ledger, once that is durable. For simulations.
+    package var settled: (@Sendable (SettlementEntry, SettlementOutcome) -> Void)?
     /// What delays and intervals are measured by.
     public var clock: any Clock<Duration> = ContinuousClock()
 

@@ -126,6 +126,7 @@ extension PipelineRun {
     private func note(_ report: SettlementReport, _ entries: [SettlementEntry]) {
         var counts = PipelineStatistics()
         for (entry, outcome) in zip(entries, report.outcomes) {
+            configuration.settled?(entry, outcome)
             switch outcome {
             case .processed: counts.processed += 1
             case .duplicate: counts.duplicates += 1

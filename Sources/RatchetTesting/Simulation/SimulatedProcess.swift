@@ -1,10 +1,41 @@
 import Synchronization
 
-/// A process of the simulation: an executor for its tasks, all of whose work runs on the simulated thread.
+/// A process of the simulation: an executor for its tasks, all of whose work runs on the simulated thread. It can be
+/// frozen, as by SIGSTOP, and goes on later as if no time had passed.
 final class SimulatedProcess: TaskExecutor {
+    private struct State {
+        var isFrozen = false
+        var held: [UnownedJob] = []
+    }
+
     let scheduler: SimulatedScheduler
+    private let state = Mutex(State())
 
     init(_ scheduler: SimulatedScheduler) { self.scheduler = scheduler }
 
-    func enqueue(_ job: consuming ExecutorJob) { scheduler.enqueue(UnownedJob(job), of: self) }
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        let isHeld = state.withLock { state in
+            if state.isFrozen { state.held.append(job) }
+            return state.isFrozen
+        }
+        if !isHeld { scheduler.enqueue(job, of: self) }
+    }
+
+    /// What is enqueued from now on waits; what is ready already runs.
+    func freeze() { state.withLock { $0.isFrozen = true } }
+
+    func thaw() {
+        let held = state.withLock { state in
+            state.isFrozen = false
+            defer { state.held = [] }
+            return state.held
+        }
+        for job in held { scheduler.enqueue(job, of: self) }
+    }
+
+    /// Gives a writer its turns, each of them a step of the simulation.
+    func takeTurns(_ turn: @escaping @Sendable () -> Void) {
+        Task(executorPreference: self) { turn() }
+    }
 }

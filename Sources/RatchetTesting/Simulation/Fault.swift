@@ -1,0 +1,53 @@
+/// Something that goes wrong in a simulation.
+public struct Fault: Hashable, Sendable, CustomStringConvertible {
+    /// What goes wrong.
+    public enum Kind: String, Hashable, Sendable, CaseIterable {
+        /// The process of the pipelines and their ledger dies: what was committed stays. It comes back afterwards.
+        case crashProcess
+        /// The broker dies: what was committed stays. It comes back afterwards.
+        case crashBroker
+        /// One pipeline's connection is cut: its calls hang, and to the broker it is silent.
+        case cutOff
+        /// One pipeline's calls take up to a second each.
+        case slowNetwork
+        /// One pipeline's calls to the broker are carried out or not, and fail either way.
+        case loseAnswers
+        /// One pipeline's commits are refused, or delivered twice and late.
+        case badCommits
+        /// The process stands still and goes on later, as by SIGSTOP and SIGCONT.
+        case freezeProcess
+        /// The process's wall clock leaps by up to a day, either way.
+        case leapClock
+        /// One pipeline leaves the group in good order, and comes back afterwards.
+        case leaveGroup
+        /// Handlers fail, or take long.
+        case badHandlers
+        /// The sink and the producers' sends fail, or succeed and say that they failed.
+        case badSends
+    }
+
+    /// What goes wrong.
+    public var kind: Kind
+    /// When, in milliseconds of simulated time.
+    public var time: Int
+    /// For how long, in milliseconds.
+    public var duration: Int
+    /// Which pipeline it hits, where it hits one.
+    public var member: Int
+
+    /// `1200 ms: cutOff of 1 for 800 ms`.
+    public var description: String { "\(time) ms: \(kind.rawValue) of \(member) for \(duration) ms" }
+
+    /// The faults of a seed: up to `count` of them, in the order of their times.
+    static func plan(seed: UInt64, count: Int, members: Int, until end: Int) -> [Fault] {
+        var random = SeededGenerator(seed: seed, purpose: 1)
+        return (0..<random.next(in: 0..<count + 1)).map { _ in
+            Fault(
+                kind: Kind.allCases[random.next(in: 0..<Kind.allCases.count)],
+                time: random.next(in: 0..<end),
+                duration: random.chance(50) ? random.next(in: 1..<500) : random.next(in: 500..<12_000),
+                member: random.next(in: 0..<members)
+            )
+        }.sorted { ($0.time, $0.duration, $0.member, $0.kind.rawValue) < ($1.time, $1.duration, $1.member, $1.kind.rawValue) }
+    }
+}

@@ -1,0 +1,87 @@
+import Ratchet
+import Synchronization
+
+/// The history of a simulation, as it is recorded. An event whose beginning and end lie apart is put where it began,
+/// once its end is known.
+final class SimulatedRecord: Sendable {
+    private struct Entry {
+        var place: Int
+        var time: Int64
+        var event: History.Event
+    }
+
+    private struct State {
+        var history = History()
+        var entries: [Entry] = []
+        var lastPlace = 0
+        var effects: Set<SimulatedEffect> = []
+        /// The newest generation of each partition.
+        var generations: [TopicPartition: Int64] = [:]
+    }
+
+    private let scheduler: SimulatedScheduler
+    private let state = Mutex(State())
+
+    init(_ scheduler: SimulatedScheduler) { self.scheduler = scheduler }
+
+    /// A place in the order for what begins now.
+    func reserve() -> Int {
+        state.withLock { state in
+            state.lastPlace += 1
+            return state.lastPlace
+        }
+    }
+
+    /// Records what happens now, or what began at a place that was reserved.
+    func add(at place: Int? = nil, _ make: (inout History) throws -> History.Event) {
+        let (now, reserved) = (scheduler.now, place ?? reserve())
+        state.withLock { state in
+            // A simulation has few partitions.
+            guard let event = try? make(&state.history) else { preconditionFailure("too many partitions") }
+            state.entries.append(Entry(place: reserved, time: now, event: event))
+        }
+    }
+
+    /// A generation has taken a partition over.
+    func assigned(_ partition: TopicPartition, _ generation: Int64) {
+        state.withLock { $0.generations[partition] = max(generation, $0.generations[partition] ?? 0) }
+    }
+
+    /// Whether a newer generation has taken the message's partition over.
+    func isOutdated(_ message: Message) -> Bool {
+        state.withLock { message.generation < $0.generations[message.topicPartition] ?? 0 }
+    }
+
+    /// Records the effects that are there and were not before.
+    func see(_ effects: [SimulatedEffect]) {
+        let new = state.withLock { state in effects.filter { state.effects.insert($0).inserted } }
+        for effect in new {
+            add { history in
+                .effect(
+                    history.message(effect.message),
+                    try history.partition(effect.partition),
+                    offset: effect.offset,
+                    generation: effect.generation
+                )
+            }
+        }
+    }
+
+    /// How many effects were seen, of how many messages.
+    var effectCounts: (effects: Int, messages: Int) {
+        state.withLock { ($0.effects.count, Set($0.effects.map(\.message)).count) }
+    }
+
+    /// All that was recorded, in order. Times rise with it: a reserved place has the time of what followed it.
+    func history() -> History {
+        state.withLock { state in
+            var history = state.history
+            var time: Int64 = 0
+            for entry in state.entries.sorted(by: { $0.place < $1.place }) {
+                time = max(time, min(entry.time, scheduler.now))
+                history.append(entry.event, at: time)
+            }
+            return history
+        }
+    }
+}

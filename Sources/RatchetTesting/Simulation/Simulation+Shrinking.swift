@@ -1,0 +1,27 @@
+extension Simulation {
+    /// The same run with as few of its faults as still make it fail; itself if it does not. `run` runs one.
+    ///
+    /// Faults are taken away by halves, quarters and so on, as delta debugging does (Zeller and Hildebrandt).
+    public func shrunk(_ run: (Simulation) -> Outcome) -> Simulation {
+        var smallest = self
+        if run(smallest).isSound { return smallest }
+        var size = max(1, smallest.faults.count / 2)
+        while !smallest.faults.isEmpty {
+            var start = 0
+            var hasShrunk = false
+            while start < smallest.faults.count {
+                var smaller = smallest
+                smaller.faults.removeSubrange(start..<min(start + size, smallest.faults.count))
+                if run(smaller).isSound {
+                    start += size
+                } else {
+                    smallest = smaller
+                    hasShrunk = true
+                }
+            }
+            if size == 1, !hasShrunk { break }
+            size = max(1, size / 2)
+        }
+        return smallest
+    }
+}
