@@ -31,8 +31,8 @@ final class BrokerNode: Sendable {
     func start() async throws {
         let process = SimulatedProcess(world.scheduler)
         var configuration = Broker.Configuration()
-        configuration.sessionTimeout = .seconds(3)
-        configuration.revokeTimeout = .seconds(8)
+        configuration.sessionTimeout = .seconds(2)
+        configuration.revokeTimeout = .seconds(4)
         configuration.maximumFetchMessages = 4
         configuration.clock = world.clock
         configuration.time = world.time(purpose: 3)

@@ -45,7 +45,7 @@ public struct Fault: Hashable, Sendable, CustomStringConvertible {
             Fault(
                 kind: Kind.allCases[random.next(in: 0..<Kind.allCases.count)],
                 time: random.next(in: 0..<end),
-                duration: random.chance(50) ? random.next(in: 1..<500) : random.next(in: 500..<12_000),
+                duration: random.chance(30) ? random.next(in: 1..<500) : random.next(in: 500..<12_000),
                 member: random.next(in: 0..<members)
             )
         }.sorted { ($0.time, $0.duration, $0.member, $0.kind.rawValue) < ($1.time, $1.duration, $1.member, $1.kind.rawValue) }

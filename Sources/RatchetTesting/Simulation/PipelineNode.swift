@@ -99,7 +99,7 @@ final class PipelineNode: Sendable {
         configuration.batch = 5
         configuration.retries = RetryPolicy(attempts: 4, initialDelay: .milliseconds(100))
         configuration.commitInterval = .milliseconds(300)
-        configuration.drainTimeout = .seconds(5)
+        configuration.drainTimeout = .seconds(3)
         configuration.clock = world.clock
         configuration.logger = World.silent
         let record = world.record

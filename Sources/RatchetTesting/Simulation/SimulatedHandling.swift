@@ -13,10 +13,11 @@ public struct SimulatedHandling: Sendable {
     let clock: SimulatedClock
 
     /// Runs an async handler's body. Throws what it throws, and sometimes ``Failure``.
-    public func around(_ message: Message, attempt: Int, _ body: () async throws -> Void) async throws {
+    public func around(_ message: Message, _ body: () async throws -> Void) async throws {
         note(message) { .started($0, $1, offset: $2, generation: $3, key: $4) }
         do {
-            if link.weather.hasBadHandlers, link.chance(30) {
+            // Long enough, now and then, for the group to give the partition to somebody else meanwhile.
+            if link.chance(link.weather.hasBadHandlers ? 30 : 10) {
                 try await clock.sleep(for: .milliseconds(link.draw(below: 15_000)))
             }
             try fail(message)
@@ -29,7 +30,7 @@ public struct SimulatedHandling: Sendable {
     }
 
     /// Runs a transactional handler's body. Throws what it throws, and sometimes ``Failure``.
-    public func around(_ message: Message, attempt: Int, _ body: () throws -> Void) throws {
+    public func inTransaction(_ message: Message, _ body: () throws -> Void) throws {
         note(message) { .started($0, $1, offset: $2, generation: $3, key: $4) }
         do {
             try fail(message)

@@ -17,7 +17,7 @@ enum StandardHandlers {
                 publishingTo: member.sink,
                 configuration: member.configuration,
                 transactional: { message, transaction in
-                    try handling.around(message, attempt: transaction.attempt) {
+                    try handling.inTransaction(message) {
                         try take(message, in: transaction)
                         try transaction.publish(receipt(of: message))
                     }
@@ -33,7 +33,7 @@ enum StandardHandlers {
             publishingTo: member.sink,
             configuration: member.configuration
         ) { message, context in
-            try await handling.around(message, attempt: context.attempt) {
+            try await handling.around(message) {
                 try context.publish(receipt(of: message))
                 context.onCommit { try take(message, in: $0) }
             }
