@@ -1,25 +1,70 @@
+import Synchronization
 import Testing
 
 @testable import RatchetTesting
 
 @Suite("Simulation: the standard scenario", .timeLimit(.minutes(5)))
 struct SimulationTests {
-    private static func run(_ seed: UInt64) throws -> Simulation.Outcome {
+    private static func run(_ simulation: Simulation) throws -> Simulation.Outcome {
         let scratch = try Scratch()
-        return Simulation(seed: seed).run(in: scratch.folder)
+        return simulation.run(in: scratch.folder)
     }
 
-    @Test("Whatever goes wrong, nothing is lost, nothing happens twice, and all comes to rest", arguments: 1...20)
+    @Test("Whatever goes wrong, nothing is lost, nothing happens twice, and all comes to rest", arguments: 1...100)
     func sound(seed: UInt64) throws {
-        let outcome = try Self.run(seed)
-        #expect(outcome.isSound, "seed \(seed): \(outcome.problems) \(outcome.report)")
+        let outcome = try Self.run(Simulation(seed: seed))
+        #expect(outcome.isSound, "Tests/simulate --seed \(seed) --seeds 1: \(outcome.problems) \(outcome.report)")
+        let sent = Scenario.standard.producers * Scenario.standard.messages
+        #expect(outcome.report.counts.sentOK + outcome.report.counts.sentUnknown == sent)
     }
 
-    @Test("The same seed is the same run")
-    func deterministic() throws {
-        let (first, second) = (try Self.run(5), try Self.run(5))
+    @Test("The same seed is the same run, another one another", arguments: 1...5)
+    func deterministic(seed: UInt64) throws {
+        let (first, second) = (try Self.run(Simulation(seed: seed)), try Self.run(Simulation(seed: seed)))
         #expect(first.digest == second.digest)
         #expect(first.steps == second.steps)
         #expect(first.history.events == second.history.events)
+        #expect(try Self.run(Simulation(seed: seed + 100)).digest != first.digest)
+    }
+
+    @Test("A handler that has its effect twice is found")
+    func doctored() throws {
+        var scenario = Scenario.standard
+        let effects = scenario.effects
+        scenario.effects = { reader in
+            let all = try effects(reader)
+            // As if the third message of a producer had its effect once more.
+            return all
+                + all.filter { $0.message == "p0-3" }.map { effect in
+                    SimulatedEffect(
+                        message: effect.message,
+                        partition: effect.partition,
+                        offset: effect.offset,
+                        generation: effect.generation,
+                        number: effect.number + 1
+                    )
+                }
+        }
+        let outcome = try Self.run(Simulation(seed: 1, scenario: scenario))
+        #expect(outcome.report.kinds == [.duplicateEffect])
+    }
+
+    @Test("Of the faults of a run that fails only those are left that make it fail")
+    func shrinking() throws {
+        let simulation = Simulation(seed: 2)
+        try #require(simulation.faults.count >= 3)
+        let guilty = simulation.faults[1]
+        let (sound, failed) = (try Self.run(Simulation(seed: 1)), try Self.failing())
+        let shrunk = simulation.shrunk { $0.faults.contains(guilty) ? failed : sound }
+        #expect(shrunk.faults == [guilty])
+    }
+
+    /// The outcome of a run that has no time to come to rest.
+    private static func failing() throws -> Simulation.Outcome {
+        var scenario = Scenario.standard
+        scenario.maximumSteps = 50
+        let outcome = try run(Simulation(seed: 1, scenario: scenario))
+        #expect(!outcome.isSound)
+        return outcome
     }
 }

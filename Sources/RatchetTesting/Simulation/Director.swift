@@ -5,7 +5,7 @@ import Synchronization
 /// Plays a simulation through: the producers, the faults, the healing, and the reading of what is left.
 struct Director: Sendable {
     let world: World
-    let faults: [Fault]
+    let faults: [SimulatedFault]
 
     /// Returns what was wrong with the run apart from its history; empty if nothing.
     func run() async throws -> [String] {
@@ -63,7 +63,7 @@ struct Director: Sendable {
 
     // MARK: Faults
 
-    private func play(_ fault: Fault, _ producers: [SimulatedLink]) async throws {
+    private func play(_ fault: SimulatedFault, _ producers: [SimulatedLink]) async throws {
         try await world.clock.sleep(for: .milliseconds(fault.time))
         let undo = try await begin(fault, producers)
         try await world.clock.sleep(for: .milliseconds(fault.duration))
@@ -71,7 +71,7 @@ struct Director: Sendable {
     }
 
     /// Begins a fault; returns what ends it.
-    private func begin(_ fault: Fault, _ producers: [SimulatedLink]) async throws -> () async throws -> Void {
+    private func begin(_ fault: SimulatedFault, _ producers: [SimulatedLink]) async throws -> () async throws -> Void {
         let process = world.process
         switch fault.kind {
         case .crashProcess:
@@ -102,7 +102,7 @@ struct Director: Sendable {
         }
     }
 
-    private func change(_ link: SimulatedLink, _ kind: Fault.Kind, _ isBad: Bool) {
+    private func change(_ link: SimulatedLink, _ kind: SimulatedFault.Kind, _ isBad: Bool) {
         switch kind {
         case .cutOff:
             // A process that has died stays cut off.

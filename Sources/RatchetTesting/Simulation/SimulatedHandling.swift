@@ -2,17 +2,11 @@ public import Ratchet
 
 /// What surrounds a handler in a simulation: it records when the handler runs, and lets it fail and take long.
 public struct SimulatedHandling: Sendable {
-    /// What a handler fails with now and then.
-    public struct Failure: Error, CustomStringConvertible {
-        /// `a simulated failure`.
-        public var description: String { "a simulated failure" }
-    }
-
     let link: SimulatedLink
     let record: SimulatedRecord
     let clock: SimulatedClock
 
-    /// Runs an async handler's body. Throws what it throws, and sometimes ``Failure``.
+    /// Runs an async handler's body. Throws what it throws, and sometimes ``SimulatedFailure``.
     public func around(_ message: Message, _ body: () async throws -> Void) async throws {
         note(message) { .started($0, $1, offset: $2, generation: $3, key: $4) }
         do {
@@ -29,7 +23,7 @@ public struct SimulatedHandling: Sendable {
         note(message) { .finished($0, $1, offset: $2, generation: $3, key: $4) }
     }
 
-    /// Runs a transactional handler's body. Throws what it throws, and sometimes ``Failure``.
+    /// Runs a transactional handler's body. Throws what it throws, and sometimes ``SimulatedFailure``.
     public func inTransaction(_ message: Message, _ body: () throws -> Void) throws {
         note(message) { .started($0, $1, offset: $2, generation: $3, key: $4) }
         do {
@@ -45,7 +39,7 @@ public struct SimulatedHandling: Sendable {
     /// A few messages always fail, others now and then.
     private func fail(_ message: Message) throws {
         let isPoison = message.text.hasSuffix("-7")
-        if isPoison || link.chance(link.weather.hasBadHandlers ? 40 : 4) { throw Failure() }
+        if isPoison || link.chance(link.weather.hasBadHandlers ? 40 : 4) { throw SimulatedFailure() }
     }
 
     private typealias Making = (MessageID, PartitionID, Int64, Int64, OrderedKeyID) -> History.Event
@@ -66,4 +60,10 @@ public struct SimulatedHandling: Sendable {
             )
         }
     }
+}
+
+/// What a handler fails with now and then.
+public struct SimulatedFailure: Error, CustomStringConvertible {
+    /// `a simulated failure`.
+    public var description: String { "a simulated failure" }
 }

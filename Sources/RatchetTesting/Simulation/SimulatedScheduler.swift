@@ -7,7 +7,7 @@ import Synchronization
 /// The same seed gives the same order in every process and on every machine: it reads no clock and no set's order.
 /// Idea: FoundationDB's simulation and TigerBeetle's VOPR, on Swift's task executors.
 final class SimulatedScheduler: Sendable {
-    private struct Job {
+    private struct ReadyJob {
         let job: UnownedJob
         let process: SimulatedProcess
     }
@@ -21,7 +21,7 @@ final class SimulatedScheduler: Sendable {
 
     private struct State {
         var random: SeededGenerator
-        var ready: [Job] = []
+        var ready: [ReadyJob] = []
         var timers = Heap<Timer>()
         var waiting: [Int: @Sendable () -> Void] = [:]
         var lastNumber = 0
@@ -42,7 +42,7 @@ final class SimulatedScheduler: Sendable {
     var digest: UInt64 { state.withLock { $0.digest } }
 
     func enqueue(_ job: UnownedJob, of process: SimulatedProcess) {
-        state.withLock { $0.ready.append(Job(job: job, process: process)) }
+        state.withLock { $0.ready.append(ReadyJob(job: job, process: process)) }
     }
 
     /// Has `body` called at a time, on the simulated thread; returns the number by which it can be called off.
@@ -73,7 +73,7 @@ final class SimulatedScheduler: Sendable {
         return true
     }
 
-    private func takeJob() -> Job? {
+    private func takeJob() -> ReadyJob? {
         state.withLock { state in
             guard !state.ready.isEmpty else { return nil }
             let choice = Int(state.random.next(below: UInt64(state.ready.count)))

@@ -32,13 +32,13 @@ public struct Simulation: Sendable {
     /// What is run.
     public let scenario: Scenario
     /// What goes wrong in it, and when.
-    public var faults: [Fault]
+    public var faults: [SimulatedFault]
 
     /// The run of a seed, with that seed's faults.
     public init(seed: UInt64, scenario: Scenario = .standard) {
         self.seed = seed
         self.scenario = scenario
-        faults = Fault.plan(
+        faults = SimulatedFault.plan(
             seed: seed,
             count: scenario.faults,
             members: scenario.members,

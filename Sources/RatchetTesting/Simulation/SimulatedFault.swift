@@ -1,5 +1,5 @@
 /// Something that goes wrong in a simulation.
-public struct Fault: Hashable, Sendable, CustomStringConvertible {
+public struct SimulatedFault: Hashable, Sendable, CustomStringConvertible {
     /// What goes wrong.
     public enum Kind: String, Hashable, Sendable, CaseIterable {
         /// The process of the pipelines and their ledger dies: what was committed stays. It comes back afterwards.
@@ -39,15 +39,17 @@ public struct Fault: Hashable, Sendable, CustomStringConvertible {
     public var description: String { "\(time) ms: \(kind.rawValue) of \(member) for \(duration) ms" }
 
     /// The faults of a seed: up to `count` of them, in the order of their times.
-    static func plan(seed: UInt64, count: Int, members: Int, until end: Int) -> [Fault] {
+    static func plan(seed: UInt64, count: Int, members: Int, until end: Int) -> [SimulatedFault] {
         var random = SeededGenerator(seed: seed, purpose: 1)
         return (0..<random.next(in: 0..<count + 1)).map { _ in
-            Fault(
+            SimulatedFault(
                 kind: Kind.allCases[random.next(in: 0..<Kind.allCases.count)],
                 time: random.next(in: 0..<end),
                 duration: random.chance(30) ? random.next(in: 1..<500) : random.next(in: 500..<12_000),
                 member: random.next(in: 0..<members)
             )
-        }.sorted { ($0.time, $0.duration, $0.member, $0.kind.rawValue) < ($1.time, $1.duration, $1.member, $1.kind.rawValue) }
+        }.sorted {
+            ($0.time, $0.duration, $0.member, $0.kind.rawValue) < ($1.time, $1.duration, $1.member, $1.kind.rawValue)
+        }
     }
 }
