@@ -117,6 +117,13 @@ let package = Package(
         ),
         .testTarget(name: "RatchetTestingTests", dependencies: ["RatchetTesting", "Ratchet"]),
         .testTarget(
+            name: "FuzzTests",
+            dependencies: [
+                "Ratchet", "RatchetBroker", "RatchetTesting", "LMDB", "Orders",
+                .product(name: "Logging", package: "swift-log"),
+            ]
+        ),
+        .testTarget(
             name: "EndToEndTests",
             dependencies: [
                 // Run as a program of its own, from beside the tests.

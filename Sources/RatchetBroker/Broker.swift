@@ -84,12 +84,12 @@ public final class Broker: Sendable {
     /// Ends all sessions, writes what was sent, and closes the directory. Later calls throw
     /// ``BrokerError/Code/closed``. Idempotent.
     public func close() async throws {
-        let shells = groups.withLock { groups in
+        let open = groups.withLock { groups in
             groups.isClosed = true
             return groups.ordered
         }
         let error = Storage.closedError(storage.path)
-        for shell in shells { shell.close(error) }
+        for shell in open { shell.close(error) }
         appender.close(error)
         await storage.close()
         configuration.logger.info("The broker is closed.", metadata: LogKeys.path(storage.path))
@@ -98,12 +98,12 @@ public final class Broker: Sendable {
     /// Ends a broker whose writer runs in turns as a crash of its process would: what is committed stays, all else is
     /// lost.
     package func abandon() {
-        let shells = groups.withLock { groups in
+        let open = groups.withLock { groups in
             groups.isClosed = true
             return groups.ordered
         }
         let error = Storage.closedError(storage.path)
-        for shell in shells { shell.close(error) }
+        for shell in open { shell.close(error) }
         appender.close(error)
         storage.abandon()
     }

@@ -74,7 +74,12 @@ public final class Ledger: Sendable {
         writer =
             configuration.writerTurns.map { WriterThread(environment: opening.environment, asking: $0) }
             ?? WriterThread(environment: opening.environment, name: "ratchet-ledger")
-        outbox = try Outbox(environment: environment, table: store.tables.outbox, writer: writer)
+        outbox = Outbox(
+            environment: environment,
+            table: store.tables.outbox,
+            writer: writer,
+            unconfirmed: opening.unconfirmed
+        )
     }
 
     /// Waits for what is under way, ends the writer thread and lets go of the files. Idempotent. Pipelines should have

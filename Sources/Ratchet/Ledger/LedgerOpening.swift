@@ -6,13 +6,17 @@ struct LedgerOpening {
     let environment: Environment
     let owner: OwnerFile
     let store: LedgerStore
+    /// How many messages the outbox holds.
+    let unconfirmed: Int
 
     static func open(at path: String, _ configuration: Ledger.Configuration) throws -> LedgerOpening {
         try check(configuration)
         let environment = try environment(at: path, configuration)
         do {
             let owner = try owner(of: environment.path)
-            return LedgerOpening(environment: environment, owner: owner, store: try load(environment, configuration))
+            let store = try load(environment, configuration)
+            let unconfirmed = try environment.read { try Outbox.messages(in: store.tables.outbox, of: $0) }
+            return LedgerOpening(environment: environment, owner: owner, store: store, unconfirmed: unconfirmed)
         } catch {
             environment.close()
             throw error
@@ -50,12 +54,13 @@ struct LedgerOpening {
                 let tables = try LedgerTables(in: transaction)
                 var version: [UInt8] = []
                 version.appendLittleEndian(LedgerTables.formatVersion)
-                let rows = [
-                    (LedgerMeta.kind, Array(LedgerTables.kind.utf8)), (LedgerMeta.version, version),
-                    (LedgerMeta.ledgerID, Self.bytes(random(), random())),
-                    (LedgerMeta.secret, Self.bytes(random(), random())),
-                ]
+                let rows = [(LedgerMeta.kind, Array(LedgerTables.kind.utf8)), (LedgerMeta.version, version)]
                 for (name, value) in rows { try LedgerMeta.put(value, as: name, in: tables.meta, of: transaction) }
+                // With another secret no key would be found again.
+                for name in [LedgerMeta.ledgerID, LedgerMeta.secret] {
+                    let value = Self.bytes(random(), random())
+                    try LedgerMeta.putSealed(value, as: name, in: tables.meta, of: transaction)
+                }
             }
         } catch let error as LMDBError where error.code == .alreadyOpen {
             throw LedgerError(.inUse, "\(path) is open in this process already; share the one `Ledger`")
@@ -89,7 +94,7 @@ struct LedgerOpening {
         )
         let journal = Journal(table: tables.journal, fingerprint: fingerprint)
         try journal.load(from: transaction)
-        let totals = try LedgerMeta.get(LedgerMeta.totals, in: tables.meta, of: transaction)
+        let totals = try LedgerMeta.getSealed(LedgerMeta.totals, in: tables.meta, of: transaction, path: path)
         return LedgerStore(
             path: path,
             identity: (ledgerID.hexadecimal, bytes(configuration.random()).hexadecimal),
@@ -110,7 +115,8 @@ struct LedgerOpening {
         _ transaction: borrowing WriteTransaction,
         _ path: String
     ) throws -> [UInt8] {
-        guard let value = try LedgerMeta.get(name, in: meta, of: transaction), value.count == 16 else {
+        guard let value = try LedgerMeta.getSealed(name, in: meta, of: transaction, path: path), value.count == 16
+        else {
             throw CorruptionError("the row '\(name)' of \(path)")
         }
         return value
@@ -122,7 +128,8 @@ struct LedgerOpening {
         _ path: String,
         _ configuration: Ledger.Configuration
     ) throws -> LedgerClock {
-        let stored = try LedgerMeta.get(LedgerMeta.clock, in: tables.meta, of: transaction)
+        // A time that leaps would forget keys before theirs.
+        let stored = try LedgerMeta.getSealed(LedgerMeta.clock, in: tables.meta, of: transaction, path: path)
         let last: (ledger: Int64, wall: Int64)? = stored.flatMap { bytes in
             guard bytes.count == 16, let ledger = Array(bytes[..<8]).littleEndian(Int64.self),
                 let wall = Array(bytes[8...]).littleEndian(Int64.self)

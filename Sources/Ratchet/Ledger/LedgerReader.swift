@@ -93,10 +93,12 @@ public final class LedgerReader: Sendable {
         }
     }
 
-    /// What became of all messages.
+    /// What became of all messages. Throws ``CorruptionError`` if the row is not what was written.
     public func totals() throws -> LedgerTotals {
         try environment.read { transaction in
-            LedgerTotals(try LedgerMeta.get(LedgerMeta.totals, in: tables.meta, of: transaction) ?? [])
+            let path = environment.path
+            let totals = try LedgerMeta.getSealed(LedgerMeta.totals, in: tables.meta, of: transaction, path: path)
+            return LedgerTotals(totals ?? [])
         }
     }
 

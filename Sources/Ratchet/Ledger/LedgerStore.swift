@@ -123,11 +123,11 @@ extension LedgerStore {
 extension LedgerStore {
     /// Writes what belongs to every transaction, so that it is as new as the newest record.
     func writeTotalsAndClock(in transaction: borrowing WriteTransaction) throws {
-        try LedgerMeta.put(totals.encoded, as: LedgerMeta.totals, in: tables.meta, of: transaction)
+        try LedgerMeta.putSealed(totals.encoded, as: LedgerMeta.totals, in: tables.meta, of: transaction)
         var bytes: [UInt8] = []
         bytes.appendLittleEndian(now)
         bytes.appendLittleEndian(time.wall())
-        try LedgerMeta.put(bytes, as: LedgerMeta.clock, in: tables.meta, of: transaction)
+        try LedgerMeta.putSealed(bytes, as: LedgerMeta.clock, in: tables.meta, of: transaction)
     }
 
     /// Appends what was published to the outbox.

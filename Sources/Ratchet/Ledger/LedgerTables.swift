@@ -62,6 +62,34 @@ enum LedgerMeta {
         }
     }
 
+    /// The bytes of a row that ``putSealed(_:as:in:of:)`` wrote, nil if there is none; throws ``CorruptionError`` if they
+    /// are others.
+    static func getSealed(
+        _ name: String,
+        in meta: Table,
+        of transaction: borrowing some Transaction & ~Copyable,
+        path: String
+    ) throws -> [UInt8]? {
+        guard let stored = try get(name, in: meta, of: transaction) else { return nil }
+        let value = Array(stored.dropLast(8))
+        guard Array(stored.suffix(8)).littleEndian(UInt64.self) == value.withUnsafeBytes({ Checksum.xxh64($0) }) else {
+            throw CorruptionError("the row '\(name)' of \(path)")
+        }
+        return value
+    }
+
+    /// Writes a row with its checksum behind it: for what is believed without a second source.
+    static func putSealed(
+        _ value: [UInt8],
+        as name: String,
+        in meta: Table,
+        of transaction: borrowing WriteTransaction
+    ) throws {
+        var sealed = value
+        sealed.appendLittleEndian(value.withUnsafeBytes { Checksum.xxh64($0) })
+        try put(sealed, as: name, in: meta, of: transaction)
+    }
+
     /// Checks that the environment at `path` is a ledger of a version that this library knows.
     static func check(_ meta: Table, of transaction: borrowing some Transaction & ~Copyable, path: String) throws {
         guard let kind = try get(kind, in: meta, of: transaction), kind == Array(LedgerTables.kind.utf8) else {

@@ -21,6 +21,6 @@ public struct CommitMetadata: Hashable, Sendable, CustomStringConvertible {
         self.init(ledger: String(parts[1]), epoch: String(parts[2]))
     }
 
-    /// `ratchet/1 LEDGER EPOCH`: 57 bytes.
+    /// `ratchet/1 LEDGER EPOCH`: 59 bytes.
     public var description: String { "ratchet/1 \(ledger) \(epoch)" }
 }

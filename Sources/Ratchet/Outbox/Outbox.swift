@@ -26,15 +26,16 @@ package final class Outbox: Sendable {
     private let unconfirmed: Atomic<Int>
     let news = Signal()
 
-    /// Throws ``CorruptionError`` for an entry that is not what was written.
-    init(environment: Environment, table: Table, writer: WriterThread) throws {
+    /// An outbox that holds `unconfirmed` messages.
+    init(environment: Environment, table: Table, writer: WriterThread, unconfirmed: Int) {
         self.environment = environment
         self.table = table
         self.writer = writer
-        unconfirmed = Atomic(try environment.read { try Self.messages(in: table, of: $0) })
+        self.unconfirmed = Atomic(unconfirmed)
     }
 
-    private static func messages(in table: Table, of transaction: borrowing ReadTransaction) throws -> Int {
+    /// How many messages the table holds. Throws ``CorruptionError`` for an entry that is not what was written.
+    static func messages(in table: Table, of transaction: borrowing ReadTransaction) throws -> Int {
         try transaction.withCursor(in: table) { cursor in
             var messages = 0
             var row = try cursor.first()

@@ -33,9 +33,9 @@ final class Progress: Sendable {
     }
 
     /// These positions are durable.
-    func reached(_ watermarks: [(partition: TopicPartition, offset: Int64)]) {
+    func reached(_ positions: [(partition: TopicPartition, offset: Int64)]) {
         let latches = state.withLock { state in
-            for (partition, offset) in watermarks { state.watermarks[partition] = offset }
+            for (partition, offset) in positions { state.watermarks[partition] = offset }
             guard !state.waiters.isEmpty else { return [Latch]() }
             let arrived = state.waiters.filter { Self.isReached($0.offsets, state.watermarks) }
             state.waiters.removeAll { Self.isReached($0.offsets, state.watermarks) }

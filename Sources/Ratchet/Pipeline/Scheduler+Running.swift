@@ -179,9 +179,9 @@ extension Scheduler {
     /// Arms the lanes of which everything has come back.
     mutating func armReturned() {
         guard !returning.isEmpty else { return }
-        let lanes = returning
+        let returned = returning
         returning.removeAll()
-        for (_, lane) in lanes { arm(lane) }
+        for (_, lane) in returned { arm(lane) }
     }
 
     /// Tries again what is due at `now`.

@@ -124,14 +124,15 @@ extension Scheduler {
             dropped.append(waiting.removeValue(forKey: number)!)
         }
         let ended = dropped.map { lane(of: $0) }
-        // Which is dropped first does not matter: no lane is looked at twice.
-        for (lane, queue) in lanes {
-            guard let first = queue.first, isOurs(first) else { continue }
+        // In the order of the lanes, not in the dictionary's: so claims are given back in the same order each time.
+        for lane in lanes.keys.sorted() {
+            guard let queue = lanes[lane], let first = queue.first, isOurs(first) else { continue }
             dropped.append(contentsOf: queue)
             lanes[lane] = Deque()
         }
         for lane in ended { lanes[lane] = nil }
-        for (lane, state) in held where state.slot == slot {
+        for lane in held.keys.sorted() {
+            guard let state = held[lane], state.slot == slot else { continue }
             dropped.append(contentsOf: state.entries)
             held[lane] = nil
         }

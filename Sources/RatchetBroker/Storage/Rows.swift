@@ -35,6 +35,8 @@ struct LogKey: Equatable {
 /// chunks.
 struct PartitionRow: Equatable, Sendable {
     static let size = 24
+    /// No log reaches it: offsets and bytes behind it have room for all that is ever added to them.
+    static let maximum: Int64 = 1 << 62
 
     var start: Int64 = 0
     var end: Int64 = 0
@@ -49,7 +51,7 @@ struct PartitionRow: Equatable, Sendable {
         start = Int64(littleEndian: stored.loadUnaligned(as: Int64.self))
         end = Int64(littleEndian: stored.loadUnaligned(fromByteOffset: 8, as: Int64.self))
         bytes = Int64(littleEndian: stored.loadUnaligned(fromByteOffset: 16, as: Int64.self))
-        guard 0 <= start, start <= end, bytes >= 0 else {
+        guard 0 <= start, start <= end, end < Self.maximum, 0..<Self.maximum ~= bytes else {
             throw BrokerError(.corrupted, "the row of partition \(uid) says \(start)..<\(end), \(bytes) bytes")
         }
     }

@@ -78,6 +78,12 @@ struct TopicRow: Equatable, Sendable {
             ),
             maximumMessageSize: Int(number(40, Int64.self))
         )
+        do { try settings.check(for: name) } catch {
+            throw BrokerError(.corrupted, "the stored row of \(error.detail)")
+        }
+        guard !firstUID.addingReportingOverflow(UInt32(settings.partitions)).overflow else {
+            throw BrokerError(.corrupted, "the stored row of topic '\(name)': its first partition is \(firstUID)")
+        }
     }
 
     var encoded: [UInt8] {

@@ -23,12 +23,16 @@ enum OffsetTable {
     ) throws -> CommittedOffset? {
         let stored = try key(topic, partition, group).withUnsafeBytes { try transaction.get($0, in: tables.offsets) }
         guard let stored else { return nil }
+        let place = "group '\(group)' in \(topic.name)/\(partition)"
         guard stored.count >= 8 else {
-            let place = "\(topic.name)/\(partition)"
-            throw BrokerError(.corrupted, "the offset of group '\(group)' in \(place) has \(stored.count) bytes")
+            throw BrokerError(.corrupted, "the offset of \(place) has \(stored.count) bytes")
+        }
+        let offset = Int64(littleEndian: stored.loadUnaligned(as: Int64.self))
+        guard 0..<PartitionRow.maximum ~= offset else {
+            throw BrokerError(.corrupted, "the offset of \(place) is \(offset)")
         }
         return CommittedOffset(
-            offset: Int64(littleEndian: stored.loadUnaligned(as: Int64.self)),
+            offset: offset,
             metadata: String(decoding: stored[8...], as: UTF8.self)
         )
     }
@@ -73,7 +77,12 @@ enum OffsetTable {
         guard stored.count == 8 else {
             throw BrokerError(.corrupted, "the generation of group '\(group)' has \(stored.count) bytes")
         }
-        return Int64(littleEndian: stored.loadUnaligned(as: Int64.self))
+        let generation = Int64(littleEndian: stored.loadUnaligned(as: Int64.self))
+        // Generations are counted up.
+        guard 0..<PartitionRow.maximum ~= generation else {
+            throw BrokerError(.corrupted, "the generation of group '\(group)' is \(generation)")
+        }
+        return generation
     }
 
     static func write(

@@ -15,6 +15,9 @@ extension Topic {
     ) throws -> Topic? {
         let stored = try transaction.text(name, in: tables.topics)
         let next = try transaction.text(nextUID, in: tables.meta)
+        guard next?.count ?? 4 == 4 else {
+            throw BrokerError(.corrupted, "the number of the next partition has \(next?.count ?? 0) bytes, not 4")
+        }
         let firstUID = next.map { UInt32(littleEndian: $0.loadUnaligned(as: UInt32.self)) } ?? 0
         let row = TopicRow(id: id, firstUID: firstUID, settings: settings)
         if let stored {
@@ -80,7 +83,12 @@ enum Garbage {
 
     private static func removeSome(in transaction: borrowing WriteTransaction, _ tables: Tables) throws {
         let uid = try transaction.withCursor(in: tables.garbage) { cursor in
-            try cursor.first().map { UInt32(bigEndian: $0.key.loadUnaligned(as: UInt32.self)) }
+            try cursor.first().map { row in
+                guard row.key.count == 4 else {
+                    throw BrokerError(.corrupted, "a deleted partition's number has \(row.key.count) bytes, not 4")
+                }
+                return UInt32(bigEndian: row.key.loadUnaligned(as: UInt32.self))
+            }
         }
         guard let uid else { return }
         let isEmpty = try transaction.withCursor(in: tables.log) { cursor in

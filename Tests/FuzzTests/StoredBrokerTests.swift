@@ -1,0 +1,73 @@
+import LMDB
+import Logging
+import Testing
+
+@testable import Ratchet
+@testable import RatchetBroker
+
+@Suite("Fuzzing: a broker's directory")
+struct StoredBrokerTests {
+    private static var configuration: Broker.Configuration {
+        var configuration = Broker.Configuration()
+        configuration.logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        configuration.isDurable = false
+        configuration.maximumBytes = 1 << 30
+        return configuration
+    }
+
+    private static func make(at path: String) async throws {
+        let broker = try await Broker(at: path, configuration: configuration)
+        for topic in ["t", "u"] {
+            try await broker.createTopic(topic, partitions: 2, retention: Retention(bytes: 1 << 20))
+            for number in 0..<6 {
+                let text = Array("\(topic) \(number)".utf8)
+                try await broker.send(OutgoingMessage(to: topic, key: text, payload: text, partition: number % 2))
+            }
+        }
+        let session = try await broker.subscribe(to: "t", as: "g").open()
+        guard case .assigned(let assignments) = try await session.next() else { return }
+        try await session.commit(
+            assignments.map { .init(partition: $0.partition, offset: 2, generation: $0.generation, metadata: "m") }
+        )
+        try await broker.close()
+    }
+
+    @Test("A damaged row is reported or harmless, and never a message that was not sent", arguments: Seed.some(1))
+    func rows(seed: Seed) async throws {
+        let scratch = try Scratch()
+        try await Self.make(at: scratch.path("broker"))
+        let names = ["meta", "topics", "log", "partitions", "offsets", "groups", "garbage"]
+        let stored = try StoredRows(at: scratch.path("broker"), names.map { ($0, .bytes) })
+        try await Fuzz.run("broker's directory", seed, rounds: 150) { random in
+            try stored.write(stored.damaged(&random).rows)
+            guard let broker = try? await Broker(at: stored.path, configuration: Self.configuration) else { return }
+            await Self.use(broker)
+            try await broker.close()
+        }
+    }
+
+    /// What it answers is right; that it refuses is right as well.
+    private static func use(_ broker: Broker) async {
+        for topic in broker.topics() {
+            for partition in (try? broker.describe(topic))?.partitions ?? [] {
+                let log = try? broker.read(partition.partition, maximumMessages: 4)
+                var batches = log?.makeAsyncIterator()
+                while let batch = try? await batches?.next() {
+                    for index in 0..<batch.count {
+                        let message = batch[index]
+                        #expect(message.key == message.payload && message.text.count == 3)
+                    }
+                }
+            }
+            _ = try? await broker.send([OutgoingMessage(to: topic, key: "x y", payload: Array("x y".utf8))])
+            _ = try? await broker.send([OutgoingMessage(to: topic, payload: [])])
+        }
+        _ = try? broker.offsets(group: "g")
+        if let partitions = try? broker.describe("t").partitions, !partitions.isEmpty {
+            let session = try? await broker.subscribe(to: "t", as: "g").open()
+            _ = try? await session?.next()
+        }
+        _ = try? await broker.createTopic("v", partitions: 2)
+        _ = try? await broker.deleteTopic("t")
+    }
+}

@@ -1,0 +1,54 @@
+// What `.ci/lint` must flag, line by line, and what it must leave alone. Not compiled.
+
+struct Cases {
+    /// The clock of timeouts.
+    public var clock: any Clock<Duration> = ContinuousClock()
+    private var lanes: [UInt64: Int] = [:]
+    private var paused: Set<Int> = []
+    private let stopped = Mutex<[String: Int]>([:])
+    private var rows: [Int] = []
+
+    func time() async throws {
+        Task { await work() }  // flagged
+        Task(priority: .low) { await work() }  // flagged
+        Task<Void, Never> { await work() }  // flagged
+        Task.detached { await work() }  // flagged
+        try await Task.sleep(for: .seconds(1))  // flagged
+        usleep(10)  // flagged
+        let now = Date()  // flagged
+        let since = Date(timeIntervalSinceNow: 0)  // flagged
+        let start = ContinuousClock.now  // flagged
+        let mine = SuspendingClock()  // flagged
+        clock_gettime(CLOCK_MONOTONIC, &now)  // flagged
+        try await clock.sleep(for: .seconds(1))
+        if Task.isCancelled { return }
+        // A Task { } in a comment, and Task.sleep.
+        withTaskGroup(of: Void.self) { $0.addTask { await work() } }
+    }
+
+    func numbers(_ generator: inout SeededGenerator) {
+        var system = SystemRandomNumberGenerator()  // flagged
+        let number = Int.random(in: 0..<9)  // flagged
+        let row = rows.randomElement()  // flagged
+        let order = rows.shuffled()  // flagged
+        let seeded = rows.shuffled(using: &generator)
+    }
+
+    func order(_ marks: [Int: String], all: inout Set<Int>) {
+        for (lane, count) in lanes { start(lane, count) }  // flagged
+        for partition in self.paused where partition > 0 { start(partition) }  // flagged
+        for mark in marks { start(mark) }  // flagged
+        let numbers = paused.map { $0 + 1 }  // flagged
+        let one = all.first  // flagged
+        let names = stopped.withLock { Array($0.keys) }  // flagged
+        for count in lanes.values { add(count) }  // flagged
+        // Any order:
+        for count in lanes.values { add(count) }  // flagged
+        // Any order: a sum is the same.
+        for count in lanes.values { add(count) }
+        for count in lanes.values { add(count) }  // Any order: a sum is the same.
+        for lane in lanes.keys.sorted() { start(lane) }
+        for row in rows { start(row) }
+        if lanes.values.allSatisfy({ $0 > 0 }) || marks.isEmpty { return }
+    }
+}
