@@ -10,6 +10,10 @@ let package = Package(
         .executable(name: "orders", targets: ["Orders"]),
         .executable(name: "getting-started", targets: ["GettingStarted"]),
     ],
+    traits: [
+        // Tests/crash builds with it; every other build is without a trace of it.
+        .trait(name: "CrashPoints", description: "Places where RATCHET_CRASH_AT=name:n kills the process, for tests.")
+    ],
     dependencies: [
         // Logs, metrics and spans go wherever the application sends them: the server ecosystem's own interfaces.
         .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),

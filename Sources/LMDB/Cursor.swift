@@ -131,12 +131,20 @@ public struct Cursor: ~Copyable {
         var value = MDB_val()
         let number = mdb_cursor_get(handle, &key, &value, step)
         switch number {
-        case 0: return Row(key: UnsafeRawBufferPointer(key), value: UnsafeRawBufferPointer(value))
+        case 0:
+            // LMDB believes its pages: a damaged one must not make a number of bytes that are not there.
+            if table.keys == .integers && key.mv_size != 8 { throw unfitKey(key.mv_size) }
+            return Row(key: UnsafeRawBufferPointer(key), value: UnsafeRawBufferPointer(value))
         case MDB_NOTFOUND: return nil
         // The answer of a cursor that has no position yet.
         case Platform.invalid where step == MDB_GET_CURRENT: return nil
         default: throw transaction.environment.failure(number, "move a cursor")
         }
+    }
+
+    private func unfitKey(_ size: Int) -> LMDBError {
+        let detail = "a key has \(size) bytes where all have 8: the file is damaged, restore it from a copy"
+        return transaction.error(.corrupted, "move a cursor", detail)
     }
 
     private func noRow(_ operation: StaticString) -> LMDBError {

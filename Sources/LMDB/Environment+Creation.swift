@@ -33,8 +33,14 @@ extension Environment {
             Registry.forget(try folder.status.identity)
             try fill(temporary, configuration: configuration, initialize: initialize)
             try folder.synchronize()
+            #if CrashPoints
+                CrashPoint.creationFilled.reach()
+            #endif
             try parentFolder.lock()
             try move(temporary, to: path)
+            #if CrashPoints
+                CrashPoint.creationNamed.reach()
+            #endif
             try parentFolder.synchronize()
         } catch {
             // The error that counts is the first one; what this leaves behind the next creation removes.

@@ -34,13 +34,22 @@ struct WriteGroup {
                 }
                 // Nothing to commit: no flush.
                 if outcomes.allSatisfy({ $0 != nil }) { throw AllFailed() }
+                #if CrashPoints
+                    CrashPoint.groupWritten.reach()
+                #endif
             }
         } catch {
             // It undoes those that had succeeded; the others keep their own errors.
             for index in outcomes.indices where outcomes[index] == nil { outcomes[index] = error }
         }
+        #if CrashPoints
+            CrashPoint.groupCommitted.reach()
+        #endif
         for (entry, error) in zip(entries, outcomes) {
             entry.piece.completed(error.map { .failure($0) } ?? .success(()))
+            #if CrashPoints
+                CrashPoint.groupTold.reach()
+            #endif
         }
     }
 

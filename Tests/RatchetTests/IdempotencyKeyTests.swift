@@ -8,6 +8,11 @@ struct IdempotencyKeyTests {
 
     private static func key(_ text: String) throws -> IdempotencyKey { try IdempotencyKey(text) }
 
+    @Test("A damaged key has a description like any other", arguments: [[], [1], [2], [2, 9], [9, 9], [200]])
+    func damaged(stored: [UInt8]) {
+        #expect(!IdempotencyKey(stored: stored).description.isEmpty || stored.count <= 1)
+    }
+
     @Test("A UUID in lower case takes 16 bytes, and is the same text again")
     func uuid() throws {
         let key = try Self.key(Self.example)

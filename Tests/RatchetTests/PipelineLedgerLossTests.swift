@@ -1,9 +1,18 @@
+import CFaults
 import LMDB
 import Logging
 import Synchronization
 import Testing
 
 @testable import Ratchet
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
 
 @Suite("Pipeline: a ledger that takes nothing more", .timeLimit(.minutes(5)))
 struct PipelineLedgerLossTests {
@@ -171,6 +180,35 @@ struct PipelineLedgerLossTests {
         await #expect(throws: CancellationError.self) { try await running.value }
         #expect(source.calls.last == .close)
     }
+
+    #if os(Linux)
+        @Test("An outbox that its ledger's failure keeps from being emptied is not waited for at a shutdown")
+        func outboxLost() async throws {
+            let bench = try PipelineBench()
+            let ledger = bench.scratch("ledger")
+            let source = ScriptedSource()
+            let refusals = Atomic(0)
+            let sink = ScriptedSink { _ in
+                // Refused until the shutdown has come to the outbox, and then for a few times more.
+                let isClosed = source.calls.contains(.close)
+                if !isClosed || refusals.add(1, ordering: .relaxed).newValue < 5 { throw ScriptedSink.Refused() }
+                _ = faults_arm(Int32(FAULTS_WRITES), ledger, 1, EIO)
+                return []
+            }
+            // Its drain timeout is longer than the time limit.
+            var configuration = PipelineBench.configuration
+            configuration.outboxRetries = RetryPolicy(initialDelay: .milliseconds(20), jitter: 0)
+            let pipeline = bench.asyncPipeline(source, configuration: configuration, sink: sink) { message, context in
+                try context.publish(OutgoingMessage(to: "receipts", key: message.key, payload: message.payload))
+            }
+            let error = try await bench.run(pipeline, source) {
+                await source.assign()
+                try source.deliver(Self.samples(0..<1))
+                await pipeline.settled(through: [.orders: 1])
+            }
+            #expect((error as? PipelineError)?.code == .ledger)
+        }
+    #endif
 }
 
 /// Does nothing, and shares its commit.

@@ -41,7 +41,7 @@ public struct IdempotencyKey: Hashable, Sendable, CustomStringConvertible {
     /// The key as text where it is text, else its kind and hexadecimal digits.
     public var description: String {
         let body = stored.dropFirst()
-        switch Kind(rawValue: stored[0]) {
+        switch stored.first.flatMap(Kind.init(rawValue:)) {
         case .text:
             // Text that looks like the form of bytes takes it too: no two keys of a ledger have one description, which
             // ids are made of.
@@ -49,11 +49,12 @@ public struct IdempotencyKey: Hashable, Sendable, CustomStringConvertible {
                 return text
             }
             return Self.bytesPrefix + body.hexadecimal
-        case .uuid:
+        case .uuid where body.count == 16:
             let digits = Array(body.hexadecimal)
             return [0..<8, 8..<12, 12..<16, 16..<20, 20..<32].map { String(digits[$0]) }.joined(separator: "-")
         case .payload: return "payload-sha256:" + body.hexadecimal
-        case .hashed, nil: return "sha256:" + body.hexadecimal
+        // A damaged one among them: it says what it holds.
+        case .hashed, .uuid, nil: return "sha256:" + body.hexadecimal
         }
     }
 }

@@ -38,12 +38,19 @@ final class SettlementPiece<Handler: SettlementHandler & Sendable>: WritePiece, 
             let scope = TransactionScope(entries: entries, publishes: publishes)
             let settlement = Settlement(store: store, handler: handler, scope: scope)
             report = try settlement.settle(entries, in: transaction)
+            #if CrashPoints
+                CrashPoint.ledgerWritten.reach()
+            #endif
         }
     }
 
     func completed(_ result: Result<Void, any Error>) {
         switch result {
-        case .success: completion(entries, .success(report ?? SettlementReport()))
+        case .success:
+            #if CrashPoints
+                CrashPoint.ledgerCommitted.reach()
+            #endif
+            completion(entries, .success(report ?? SettlementReport()))
         case .failure(let error):
             // The memory has moved on, or later messages of the same keys are on their way: nothing may pass what
             // failed.

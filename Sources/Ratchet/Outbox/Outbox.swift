@@ -102,10 +102,16 @@ package final class Outbox: Sendable {
 
     /// Deletes entries all of whose messages are confirmed.
     func delete(_ entries: [UInt64]) async throws {
+        #if CrashPoints
+            CrashPoint.outboxSent.reach()
+        #endif
         let table = table
         try await writer.write(reclaims: true) { transaction in
             for entry in entries { try transaction.delete(entry, in: table) }
         }
+        #if CrashPoints
+            CrashPoint.outboxDeleted.reach()
+        #endif
         for latch in state.withLock({ $0.deletions }) { latch.open() }
     }
 

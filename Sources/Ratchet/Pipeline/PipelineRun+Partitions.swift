@@ -3,6 +3,10 @@ import Logging
 import Metrics
 import Synchronization
 
+#if CrashPoints
+    import LMDB
+#endif
+
 extension PipelineRun {
     /// Starts a partition that was assigned, or has it stand still if it must not be started.
     func beginOrStop(_ assignment: Assignment, _ session: any SourceSession) async throws {
@@ -304,7 +308,13 @@ extension PipelineRun {
             OffsetCommit(partition: lease.partition, offset: offset, generation: lease.generation, metadata: metadata)
         }
         do {
+            #if CrashPoints
+                CrashPoint.pipelineCommitting.reach()
+            #endif
             try await session.commit(commits)
+            #if CrashPoints
+                CrashPoint.pipelineCommitted.reach()
+            #endif
         } catch {
             // The ledger knows better than the broker: nothing is lost, and the next commit carries the position on.
             logger.warning("commit failed, tried again later", metadata: [LogKeys.error: "\(error)"])

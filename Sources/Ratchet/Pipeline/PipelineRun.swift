@@ -50,6 +50,8 @@ final class PipelineRun<Payload: Sendable>: Sendable {
     let committing = Turn()
     /// The run is to end: shutdown, or a failure.
     let ending = Latch()
+    /// Opened when this run sends nothing more from the outbox.
+    private let relayEnd = Latch()
     /// The next retry may be due earlier than the timer believes.
     let rearmed = Signal()
     /// This run's number among those that claim keys of the ledger.
@@ -150,6 +152,7 @@ final class PipelineRun<Payload: Sendable>: Sendable {
             }
             group.addTask {
                 do { try await relay.run() } catch is CancellationError {} catch { self.fail(error) }
+                self.relayEnd.open()
             }
         }
     }
@@ -258,6 +261,8 @@ final class PipelineRun<Payload: Sendable>: Sendable {
         guard sink != nil else { return }
         await withTaskGroup { group in
             group.addTask { do { try await self.ledger.outbox.drained() } catch { self.fail(error) } }
+            // Nobody empties it any more.
+            group.addTask { await self.relayEnd.wait() }
             group.addTask { await self.pause(for: self.configuration.drainTimeout) }
             await group.next()
             group.cancelAll()

@@ -193,7 +193,13 @@ extension GroupShell {
                 for (topic, partition, committed) in writes {
                     try OffsetTable.write(committed, topic, partition, name, in: transaction, tables)
                 }
+                #if CrashPoints
+                    CrashPoint.brokerOffsetsWritten.reach()
+                #endif
             } done: {
+                #if CrashPoints
+                    CrashPoint.brokerOffsetsCommitted.reach()
+                #endif
                 continuation.resume(with: $0)
             }
             do {

@@ -127,6 +127,9 @@ private final class AppendPiece: WritePiece {
         var outcomes: [Result<[Int64], any Error>] = []
         for request in requests { outcomes.append(try append.add(request.batch, in: transaction)) }
         try append.finish(now: now, in: transaction)
+        #if CrashPoints
+            CrashPoint.brokerWritten.reach()
+        #endif
         let written = append.writers.map { ($0.log, $0.row) }
         state.withLock {
             $0.outcomes = outcomes
@@ -141,7 +144,13 @@ private final class AppendPiece: WritePiece {
         state.withLock { state in
             switch result {
             case .success:
+                #if CrashPoints
+                    CrashPoint.brokerCommitted.reach()
+                #endif
                 for (log, row) in state.written { log.publish(row) }
+                #if CrashPoints
+                    CrashPoint.brokerPublished.reach()
+                #endif
                 for (request, outcome) in zip(state.requests, state.outcomes) {
                     request.continuation.resume(with: outcome)
                 }

@@ -162,11 +162,11 @@ final class PipelineNode: Sendable {
     var backlog: Int { state.withLock { $0.ledger?.outbox.backlog ?? 0 } }
 
     func close() async {
-        let (groups, supervisors) = state.withLock { state in
+        let (running, supervisors) = state.withLock { state in
             state.isEnding = true
             return (state.groups.sorted { $0.key < $1.key }.map(\.value), state.supervisors)
         }
-        for group in groups { await group.triggerGracefulShutdown() }
+        for group in running { await group.triggerGracefulShutdown() }
         for supervisor in supervisors { await supervisor.value }
         let ledger = state.withLock { $0.ledger.take() }
         if let ledger, let all = try? world.scenario.effects(ledger.reader) { world.record.see(all) }

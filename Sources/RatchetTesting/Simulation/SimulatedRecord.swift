@@ -69,6 +69,7 @@ final class SimulatedRecord: Sendable {
 
     /// How many effects were seen, of how many messages.
     var effectCounts: (effects: Int, messages: Int) {
+        // Any order: they are counted.
         state.withLock { ($0.effects.count, Set($0.effects.map(\.message)).count) }
     }
 

@@ -1,0 +1,77 @@
+#if CrashPoints
+    #if canImport(Glibc)
+        import Glibc
+    #elseif canImport(Musl)
+        import Musl
+    #elseif canImport(Darwin)
+        import Darwin
+    #endif
+    import Synchronization
+
+    /// Places where a process can be made to die, for tests of what the next one finds. All of them are listed here.
+    ///
+    /// They are there only in builds with the package trait `CrashPoints`. `RATCHET_CRASH_AT=name:n` in the
+    /// environment kills the process, as by `kill -9`, when the place is reached for the n-th time, n from 1 on.
+    package enum CrashPoint: String, CaseIterable, Sendable {
+        /// A new environment is whole and synced, under its temporary name.
+        case creationFilled = "creation.filled"
+        /// A new environment has its name; that name is not synced.
+        case creationNamed = "creation.named"
+        /// A group's pieces have all written; nothing is committed.
+        case groupWritten = "group.written"
+        /// A group is committed and synced; nobody has been told.
+        case groupCommitted = "group.committed"
+        /// One more piece of a committed group has been told; the others have not.
+        case groupTold = "group.told"
+        /// A settlement has written effects, keys, positions and outbox; nothing is committed.
+        case ledgerWritten = "ledger.written"
+        /// A settlement is committed; its pipeline does not know.
+        case ledgerCommitted = "ledger.committed"
+        /// The ledger holds positions that the source is about to be told.
+        case pipelineCommitting = "pipeline.committing"
+        /// The source has confirmed the positions.
+        case pipelineCommitted = "pipeline.committed"
+        /// The sink has confirmed messages that are still in the outbox.
+        case outboxSent = "outbox.sent"
+        /// Confirmed messages are deleted from the outbox; nobody has been told.
+        case outboxDeleted = "outbox.deleted"
+        /// Records are written to the broker's log; nothing is committed.
+        case brokerWritten = "broker.written"
+        /// Records are committed; neither their readers nor their senders know.
+        case brokerCommitted = "broker.committed"
+        /// Records can be read; their senders do not know that they are safe.
+        case brokerPublished = "broker.published"
+        /// A group's offsets are written; nothing is committed.
+        case brokerOffsetsWritten = "broker.offsets.written"
+        /// A group's offsets are committed; who committed them does not know.
+        case brokerOffsetsCommitted = "broker.offsets.committed"
+
+        private static let chosen = Choice(getenv("RATCHET_CRASH_AT").map { String(cString: $0) })
+
+        /// Passes the place, or dies there.
+        package func reach() {
+            guard let chosen = Self.chosen, chosen.point == self else { return }
+            let visit = chosen.visits.wrappingAdd(1, ordering: .relaxed).newValue
+            if visit == chosen.visit { kill(getpid(), SIGKILL) }
+        }
+
+        private final class Choice: Sendable {
+            let point: CrashPoint
+            let visit: Int
+            let visits = Atomic(0)
+
+            /// Nil without a text. One that names no place would make a test that tests nothing: the process traps.
+            init?(_ text: String?) {
+                guard let text else { return nil }
+                let parts = text.split(separator: ":").map(String.init)
+                guard parts.count == 2, let point = CrashPoint(rawValue: parts[0]), let visit = Int(parts[1]), visit > 0
+                else {
+                    let names = CrashPoint.allCases.map(\.rawValue).joined(separator: ", ")
+                    fatalError("RATCHET_CRASH_AT is '\(text)': it is name:n with n from 1 on and one of \(names)")
+                }
+                self.point = point
+                self.visit = visit
+            }
+        }
+    }
+#endif
