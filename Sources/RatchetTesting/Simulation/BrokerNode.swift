@@ -41,7 +41,7 @@ final class BrokerNode: Sendable {
         configuration.isDurable = false
         configuration.writerTurns = { process.takeTurns($0) }
         let broker = try await Broker(at: "\(world.directory)/broker", configuration: configuration)
-        if try broker.topics().isEmpty {
+        if broker.topics().isEmpty {
             try await broker.createTopic(World.topic, partitions: world.scenario.partitions)
             try await broker.createTopic(World.receipts, partitions: 1)
         }

@@ -1,4 +1,4 @@
-public import Ratchet
+import Ratchet
 import Synchronization
 
 /// One simulated run: real pipelines, a real ledger and a real broker in one thread, whose order, clock, network and
