@@ -101,7 +101,7 @@ struct LedgerOpening {
             tables: tables,
             journal: journal,
             time: configuration.time,
-            clock: try clock(transaction, tables, path, configuration),
+            clock: try clock(transaction, tables, path, configuration, isFresh: journal.oldest == nil),
             window: configuration.window,
             totals: LedgerTotals(totals ?? []),
             nextOutbox: try next(tables.outbox, transaction),
@@ -126,7 +126,8 @@ struct LedgerOpening {
         _ transaction: borrowing WriteTransaction,
         _ tables: LedgerTables,
         _ path: String,
-        _ configuration: Ledger.Configuration
+        _ configuration: Ledger.Configuration,
+        isFresh: Bool
     ) throws -> LedgerClock {
         // A time that leaps would forget keys before theirs.
         let stored = try LedgerMeta.getSealed(LedgerMeta.clock, in: tables.meta, of: transaction, path: path)
@@ -136,6 +137,8 @@ struct LedgerOpening {
             else { return nil }
             return (ledger, wall)
         }
+        // Every transaction that remembers keys writes the clock as well.
+        guard last != nil || isFresh else { throw CorruptionError("the row '\(LedgerMeta.clock)' of \(path)") }
         let clock = LedgerClock(
             last: last,
             wall: configuration.time.wall(),
