@@ -72,7 +72,7 @@ enum LedgerMeta {
     ) throws -> [UInt8]? {
         guard let stored = try get(name, in: meta, of: transaction) else { return nil }
         let value = Array(stored.dropLast(8))
-        guard Array(stored.suffix(8)).littleEndian(UInt64.self) == value.withUnsafeBytes({ Checksum.xxh64($0) }) else {
+        guard Array(stored.suffix(8)).littleEndian(UInt64.self) == seal(value, as: name) else {
             throw CorruptionError("the row '\(name)' of \(path)")
         }
         return value
@@ -86,8 +86,13 @@ enum LedgerMeta {
         of transaction: borrowing WriteTransaction
     ) throws {
         var sealed = value
-        sealed.appendLittleEndian(value.withUnsafeBytes { Checksum.xxh64($0) })
+        sealed.appendLittleEndian(seal(value, as: name))
         try put(sealed, as: name, in: meta, of: transaction)
+    }
+
+    /// The name counts: one row's bytes are not another's.
+    private static func seal(_ value: [UInt8], as name: String) -> UInt64 {
+        (value + name.utf8).withUnsafeBytes { Checksum.xxh64($0) }
     }
 
     /// Checks that the environment at `path` is a ledger of a version that this library knows.
