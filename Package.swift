@@ -97,13 +97,15 @@ let package = Package(
             ],
             path: "Tests/Simulate"
         ),
+        // What tests leave to chance, by seeds that are printed.
+        .target(name: "Seeds", path: "Tests/Seeds"),
         // Faults made to order: write and sync calls that fail, in the process under test.
         .target(name: "CFaults", path: "Tests/CFaults"),
         .testTarget(name: "LMDBTests", dependencies: ["LMDB", "CFaults"]),
         .testTarget(
             name: "RatchetTests",
             dependencies: [
-                "Ratchet", "LMDB", "CFaults",
+                "Ratchet", "LMDB", "CFaults", "Seeds",
                 .product(name: "MetricsTestKit", package: "swift-metrics"),
                 .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
                 .product(name: "Tracing", package: "swift-distributed-tracing"),
@@ -119,11 +121,11 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]
         ),
-        .testTarget(name: "RatchetTestingTests", dependencies: ["RatchetTesting", "Ratchet"]),
+        .testTarget(name: "RatchetTestingTests", dependencies: ["RatchetTesting", "Ratchet", "Seeds"]),
         .testTarget(
             name: "FuzzTests",
             dependencies: [
-                "Ratchet", "RatchetBroker", "RatchetTesting", "LMDB", "Orders",
+                "Ratchet", "RatchetBroker", "RatchetTesting", "LMDB", "Orders", "Seeds",
                 .product(name: "Logging", package: "swift-log"),
             ]
         ),

@@ -1,4 +1,5 @@
 import Ratchet
+import Seeds
 
 extension [UInt8] {
     /// These bytes after one to four changes, of the kinds that find what a decoder forgot to check.

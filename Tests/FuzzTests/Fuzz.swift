@@ -1,3 +1,5 @@
+import Seeds
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)

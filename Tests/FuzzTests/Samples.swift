@@ -1,3 +1,5 @@
+import Seeds
+
 @testable import Ratchet
 
 /// Valid bytes of each format, as its encoder writes them.

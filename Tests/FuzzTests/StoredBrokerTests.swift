@@ -1,5 +1,6 @@
 import LMDB
 import Logging
+import Seeds
 import Testing
 
 @testable import Ratchet

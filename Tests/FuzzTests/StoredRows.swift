@@ -1,4 +1,5 @@
 import LMDB
+import Seeds
 
 #if canImport(FoundationEssentials)
     import FoundationEssentials

@@ -1,4 +1,5 @@
 import RatchetTesting
+import Seeds
 import Testing
 
 @testable import Orders

@@ -1,4 +1,5 @@
 import RatchetTesting
+import Seeds
 
 extension Doctor {
     /// Moves a commit before the effect or dead letter of a record that it covers.

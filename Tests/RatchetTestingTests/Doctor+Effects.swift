@@ -1,4 +1,5 @@
 import RatchetTesting
+import Seeds
 
 extension Doctor {
     /// The handler ends well, and its effect is not there.

@@ -1,4 +1,5 @@
 import RatchetTesting
+import Seeds
 
 extension Doctor {
     mutating func readPhantom() -> Change? {

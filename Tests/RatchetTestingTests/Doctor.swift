@@ -1,4 +1,5 @@
 import RatchetTesting
+import Seeds
 
 /// Sound histories, made unsound at one random place where exactly one thing is wrong afterwards.
 struct Doctor {

@@ -1,4 +1,5 @@
 import RatchetTesting
+import Seeds
 import Testing
 
 @Suite("Doctored histories")
@@ -31,9 +32,9 @@ struct DoctoredHistoryTests {
             guard let change = doctor.apply(kind) else { continue }
             doctored += 1
             let report = HistoryChecker.check(history.replacingEvents(doctor.events))
-            #expect(report.kinds == [kind], "\(seed.testDescription), doctored \(change): \(report)")
+            #expect(report.kinds == [kind], "\(seed.description), doctored \(change): \(report)")
             let isNamed = report.findings.contains { finding in change.allSatisfy(finding.events.contains) }
-            #expect(isNamed, "\(seed.testDescription), doctored \(change): \(report)")
+            #expect(isNamed, "\(seed.description), doctored \(change): \(report)")
         }
         #expect(doctored > seeds.count / 3, "only \(doctored) histories had a place for it")
     }
@@ -46,7 +47,7 @@ struct DoctoredHistoryTests {
             for count in doctor.events.indices {
                 let report = HistoryChecker.check(history.replacingEvents(Array(doctor.events[..<count])))
                 let expected: [Finding.Kind] = count > change[0] ? [.prematureCommit] : []
-                #expect(report.kinds == expected, "\(seed.testDescription), the first \(count) events: \(report)")
+                #expect(report.kinds == expected, "\(seed.description), the first \(count) events: \(report)")
             }
         }
     }

@@ -1,5 +1,6 @@
 import Ratchet
 import RatchetTesting
+import Seeds
 
 /// A run of a log with a consumer group in which nothing goes wrong that may not: producers that retry, aborted
 /// transactions, rebalances, crashes, retries, duplicates and dead letters, all drawn from a seed.

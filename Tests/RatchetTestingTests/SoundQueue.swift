@@ -1,5 +1,6 @@
 import Ratchet
 import RatchetTesting
+import Seeds
 
 /// A run of a queue with competing consumers in which nothing goes wrong that may not: retries of producers, channels
 /// that close with unacked messages, requeues, duplicates and dead letters, all drawn from a seed.

@@ -1,5 +1,6 @@
 import CFaults
 import LMDB
+import Seeds
 import Testing
 
 @testable import Ratchet

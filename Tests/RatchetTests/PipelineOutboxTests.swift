@@ -1,4 +1,5 @@
 import Logging
+import Seeds
 import Synchronization
 import Testing
 

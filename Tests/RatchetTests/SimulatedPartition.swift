@@ -1,3 +1,5 @@
+import Seeds
+
 @testable import Ratchet
 
 /// A partition's log and what the simulated ledger knows of it, across all its leases.

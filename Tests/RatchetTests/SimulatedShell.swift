@@ -1,3 +1,5 @@
+import Seeds
+
 @testable import Ratchet
 
 /// The pipeline around a scheduler, with all that is left to chance drawn from a seed: fetches, workers, failures, the

@@ -1,3 +1,5 @@
+import Seeds
+
 @testable import Ratchet
 
 /// The ledger's writer as the scheduler sees it: pieces are written in order and come back later, in order.
