@@ -1,5 +1,6 @@
 import LMDB
 import Logging
+import Seeds
 import Testing
 
 @testable import Ratchet
@@ -83,6 +84,28 @@ struct StoredLedgerTests {
         }
         try stored.write(stored.rows)
         await (try Self.open(stored.path)).close()
+    }
+
+    @Test("A row that is gone, or has another one's bytes, is reported at the opening")
+    func rowsOfOthers() async throws {
+        let scratch = try Scratch()
+        var random = SeededRandom(state: 2)
+        let stored = try await Self.make(at: scratch.path("ledger"), &random)
+        func index(of name: String) throws -> Int {
+            try #require(stored.rows.firstIndex { $0.key == Array(name.utf8) })
+        }
+        for (name, other) in [("secret", "ledger"), ("ledger", "secret"), ("clock", "ledger")] {
+            var rows = stored.rows
+            rows[try index(of: name)].value = rows[try index(of: other)].value
+            try stored.write(rows)
+            #expect(throws: CorruptionError.self, "\(other) as \(name)") { try Self.open(stored.path) }
+        }
+        for name in ["clock", "ledger", "secret"] {
+            var rows = stored.rows
+            rows.remove(at: try index(of: name))
+            try stored.write(rows)
+            #expect(throws: CorruptionError.self, "without \(name)") { try Self.open(stored.path) }
+        }
     }
 
     private static func use(_ ledger: Ledger, changed: StoredRows.Row) async throws {
