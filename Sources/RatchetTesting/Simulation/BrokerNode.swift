@@ -23,6 +23,8 @@ final class BrokerNode: Sendable {
 
     var cluster: String { state.withLock { $0.cluster } }
 
+    var isRunning: Bool { state.withLock { $0.broker != nil } }
+
     func running() throws -> Broker {
         guard let broker = state.withLock({ $0.broker }) else { throw Down() }
         return broker
@@ -45,6 +47,7 @@ final class BrokerNode: Sendable {
             try await broker.createTopic(World.topic, partitions: world.scenario.partitions)
             try await broker.createTopic(World.receipts, partitions: 1)
         }
+        // The process's first task: there is none that it could be a child of. The executor keeps it in the simulation.
         let service = Task(executorPreference: process) {
             do { try await broker.run() } catch { return }
         }

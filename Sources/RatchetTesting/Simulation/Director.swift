@@ -4,39 +4,48 @@ import Synchronization
 
 /// Plays a simulation through: the producers, the faults, the healing, and the reading of what is left.
 struct Director: Sendable {
-    let world: World
-    let faults: [SimulatedFault]
+    private let world: World
+    private let faults: [SimulatedFault]
+    private let broker: BrokerNode
+    private let process: PipelineNode
+
+    init(_ world: World, _ faults: [SimulatedFault]) {
+        self.world = world
+        self.faults = faults
+        broker = BrokerNode(world)
+        process = PipelineNode(world, broker)
+    }
 
     /// Returns what was wrong with the run apart from its history; empty if nothing.
     func run() async throws -> [String] {
-        try await world.broker.start()
-        try world.process.start()
+        try await broker.start()
+        try process.start()
         let links = (0..<world.scenario.producers).map { number in
             SimulatedLink(seed: world.seed, purpose: 50 + UInt64(number), clock: world.clock)
         }
         try await withThrowingTaskGroup(of: Void.self) { group in
-            for (number, link) in links.enumerated() { group.addTask { await produce(number, link) } }
+            for (number, link) in links.enumerated() { group.addTask { try await produce(number, link) } }
             for fault in faults { group.addTask { try await play(fault, links) } }
             try await group.waitForAll()
         }
         try await waitUntilDrained()
-        await world.process.close()
+        await process.close()
         let problems = try await read()
-        try await world.broker.close()
+        try await broker.close()
         return problems
     }
 
     // MARK: Producers
 
-    private func produce(_ number: Int, _ link: SimulatedLink) async {
+    private func produce(_ number: Int, _ link: SimulatedLink) async throws {
         let longest = max(1, Int(world.scenario.faultTime.nanoseconds / 1_000_000) / world.scenario.messages)
         for count in 0..<world.scenario.messages {
             let id = "p\(number)-\(count)"
             let key = "k\(link.draw(below: world.scenario.keys))"
-            try? await world.clock.sleep(for: .milliseconds(link.draw(below: longest * 2)))
+            try await world.clock.sleep(for: .milliseconds(link.draw(below: longest * 2)))
             repeat {
                 if await send(id, key, number, link) { break }
-                try? await world.clock.sleep(for: .milliseconds(link.draw(below: 1_000)))
+                try await world.clock.sleep(for: .milliseconds(link.draw(below: 1_000)))
                 // Now and then a producer gives up, and never knows.
             } while !link.chance(5)
         }
@@ -52,7 +61,7 @@ struct Director: Sendable {
                 payload: Array(id.utf8),
                 headers: [.messageID(id)]
             )
-            let sent = try await link.call { try await world.broker.running().send(message) }
+            let sent = try await link.call { try await broker.running().send(message) }
             record.add { .sentOK($0.message(id), try $0.partition(sent.partition), offset: sent.offset) }
             return true
         } catch {
@@ -72,16 +81,15 @@ struct Director: Sendable {
 
     /// Begins a fault; returns what ends it.
     private func begin(_ fault: SimulatedFault, _ producers: [SimulatedLink]) async throws -> () async throws -> Void {
-        let process = world.process
         switch fault.kind {
         case .crashProcess:
             guard process.isRunning else { return {} }
             process.crash()
             return { if !process.isRunning { try process.start() } }
         case .crashBroker:
-            guard (try? world.broker.running()) != nil else { return {} }
-            world.broker.crash()
-            return { try await world.broker.start() }
+            guard broker.isRunning else { return {} }
+            broker.crash()
+            return { try await broker.start() }
         case .freezeProcess:
             process.freeze()
             return { process.thaw() }
@@ -122,18 +130,18 @@ struct Director: Sendable {
     private func waitUntilDrained() async throws {
         let deadline = world.clock.now.advanced(by: world.scenario.healingTime)
         while world.clock.now < deadline {
-            let broker = try world.broker.running()
+            let broker = try self.broker.running()
             let ends = try broker.logEnds(of: World.topic)
             let committed = try broker.offsets(group: World.group)
             let isDone = ends.allSatisfy { $0.value == 0 || committed[$0.key]?.offset == $0.value }
-            if isDone, world.process.backlog == 0 { return }
+            if isDone, process.backlog == 0 { return }
             try await world.clock.sleep(for: .milliseconds(100))
         }
     }
 
     /// Reads from the broker what it holds, and ends the history.
     private func read() async throws -> [String] {
-        let broker = try world.broker.running()
+        let broker = try self.broker.running()
         let record = world.record
         for partition in 0..<world.scenario.partitions {
             let place = TopicPartition(World.topic, partition)
@@ -155,6 +163,7 @@ struct Director: Sendable {
             for index in 0..<batch.count { receipts.insert(batch[index].text) }
         }
         let messages = record.effectCounts.messages
-        return receipts.count == messages ? [] : ["\(receipts.count) receipts for \(messages) messages with an effect"]
+        guard receipts.count != messages else { return record.problems }
+        return record.problems + ["\(receipts.count) receipts for \(messages) messages with an effect"]
     }
 }

@@ -17,9 +17,13 @@ final class PipelineNode: Sendable {
     }
 
     private let world: World
+    private let broker: BrokerNode
     private let state = Mutex(State())
 
-    init(_ world: World) { self.world = world }
+    init(_ world: World, _ broker: BrokerNode) {
+        self.world = world
+        self.broker = broker
+    }
 
     func start() throws {
         let process = SimulatedProcess(world.scheduler)
@@ -41,6 +45,8 @@ final class PipelineNode: Sendable {
             (state.ledger, state.process, state.links, state.absent) = (ledger, process, links, [])
         }
         let supervisors = links.indices.map { member in
+            // A process's first tasks: there is none that they could be children of. The executor keeps them in the
+            // simulation.
             Task(executorPreference: process) { await self.supervise(member, links[member], ledger) }
         }
         state.withLock { $0.supervisors = supervisors }
@@ -62,12 +68,11 @@ final class PipelineNode: Sendable {
     }
 
     private func pipeline(_ member: Int, _ link: SimulatedLink, _ ledger: Ledger) -> any Service {
-        let (world, broker) = (world, world.broker)
+        let (world, broker) = (world, broker)
         let effects = world.scenario.effects
         let see: @Sendable () -> Void = {
             // A process that has died reads nothing any more.
-            guard !link.isDead, let all = try? effects(ledger.reader) else { return }
-            world.record.see(all)
+            if !link.isDead { world.record.see(ledger, effects) }
         }
         let source = SimulatedSource(
             cluster: broker.cluster,
@@ -169,7 +174,7 @@ final class PipelineNode: Sendable {
         for group in running { await group.triggerGracefulShutdown() }
         for supervisor in supervisors { await supervisor.value }
         let ledger = state.withLock { $0.ledger.take() }
-        if let ledger, let all = try? world.scenario.effects(ledger.reader) { world.record.see(all) }
+        if let ledger { world.record.see(ledger, world.scenario.effects) }
         await ledger?.close()
     }
 }

@@ -36,6 +36,7 @@ final class SimulatedProcess: TaskExecutor {
 
     /// Gives a writer its turns, each of them a step of the simulation.
     func takeTurns(_ turn: @escaping @Sendable () -> Void) {
+        // Whoever asks does not wait, as for a thread. The executor keeps it in the simulation.
         Task(executorPreference: self) { turn() }
     }
 }

@@ -17,6 +17,7 @@ final class SimulatedRecord: Sendable {
         var effects: Set<SimulatedEffect> = []
         /// The newest generation of each partition.
         var generations: [TopicPartition: Int64] = [:]
+        var problems: [String] = []
     }
 
     private let scheduler: SimulatedScheduler
@@ -52,8 +53,17 @@ final class SimulatedRecord: Sendable {
         state.withLock { message.generation < $0.generations[message.topicPartition] ?? 0 }
     }
 
-    /// Records the effects that are there and were not before.
-    func see(_ effects: [SimulatedEffect]) {
+    /// What was wrong with the recording itself, one line each.
+    var problems: [String] { state.withLock { $0.problems } }
+
+    /// Records the effects that the ledger holds and did not hold before; that they cannot be read is a problem.
+    func see(_ ledger: Ledger, _ read: (LedgerReader) throws -> [SimulatedEffect]) {
+        do { see(try read(ledger.reader)) } catch {
+            state.withLock { $0.problems.append("the effects cannot be read: \(error)") }
+        }
+    }
+
+    private func see(_ effects: [SimulatedEffect]) {
         let new = state.withLock { state in effects.filter { state.effects.insert($0).inserted } }
         for effect in new {
             add { history in

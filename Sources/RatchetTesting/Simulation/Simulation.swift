@@ -50,8 +50,9 @@ public struct Simulation: Sendable {
     /// in it.
     public func run(in directory: String) -> Outcome {
         let world = World(seed: seed, scenario: scenario, directory: directory)
-        let director = Director(world: world, faults: faults)
+        let director = Director(world, faults)
         let ending = Ending()
+        // The simulation's first task. The executor keeps it, and all that come of it, on this thread.
         Task(executorPreference: SimulatedProcess(world.scheduler)) {
             do { ending.end(try await director.run()) } catch { ending.end(["the run failed: \(error)"]) }
         }
@@ -61,7 +62,6 @@ public struct Simulation: Sendable {
         // What has died ends as well, so that nothing is left of it in memory.
         while world.scheduler.steps < steps + 200_000, world.scheduler.step() {}
         if world.scheduler.steps >= steps + 200_000 { problems.append("its tasks did not end") }
-        world.dissolve()
         let history = world.record.history()
         return Outcome(
             report: HistoryChecker.check(history),

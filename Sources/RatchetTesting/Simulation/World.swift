@@ -1,9 +1,8 @@
 import Logging
 import Ratchet
-import RatchetBroker
 import Synchronization
 
-/// All that a simulation consists of.
+/// What the parts of a simulation share: its seed, its time, and the record of what happens.
 final class World: Sendable {
     static let topic = "orders"
     static let receipts = "receipts"
@@ -18,7 +17,6 @@ final class World: Sendable {
     let record: SimulatedRecord
     /// How far the wall clocks have leapt, in milliseconds.
     let leap = Atomic<Int>(0)
-    private let nodes = Mutex<(broker: BrokerNode, process: PipelineNode)?>(nil)
 
     init(seed: UInt64, scenario: Scenario, directory: String) {
         self.seed = seed
@@ -27,20 +25,7 @@ final class World: Sendable {
         scheduler = SimulatedScheduler(seed: seed)
         clock = SimulatedClock(scheduler: scheduler)
         record = SimulatedRecord(scheduler)
-        let nodes = (BrokerNode(self), PipelineNode(self))
-        self.nodes.withLock { $0 = nodes }
     }
-
-    /// Ends what holds the parts together.
-    func dissolve() { nodes.withLock { $0 = nil } }
-
-    private var both: (broker: BrokerNode, process: PipelineNode) {
-        guard let nodes = nodes.withLock({ $0 }) else { preconditionFailure("a simulation was used after its end") }
-        return nodes
-    }
-
-    var broker: BrokerNode { both.broker }
-    var process: PipelineNode { both.process }
 
     func time(purpose: UInt64) -> TimeSource {
         TimeSource(
