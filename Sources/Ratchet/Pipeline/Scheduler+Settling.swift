@@ -97,8 +97,8 @@ extension Scheduler {
 
     // MARK: Draining
 
-    /// Pauses the partition, takes no more of its messages in, and lets go of all that have not started; what runs may finish. Ends
-    /// in ``Action/drained(slot:)``.
+    /// Pauses the partition, takes no more of its messages in, and lets go of all that have not started; what runs may
+    /// finish. Ends in ``Action/drained(slot:)``.
     package mutating func drain(slot: Int) {
         guard partitions[slot]?.isDraining == false else { return }
         dropUnstarted(slot: slot)

@@ -2,6 +2,7 @@
 public enum RandomSource {
     /// The operating system's generator: the only place where it is used.
     public static let system: @Sendable () -> UInt64 = {
+        // Everything else takes its random bits from a setting, whose default this is.
         var generator = SystemRandomNumberGenerator()
         return generator.next()
     }
