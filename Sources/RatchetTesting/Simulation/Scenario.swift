@@ -15,6 +15,8 @@ public struct Scenario: Sendable {
     public var members = 2
     /// The most faults. Default: 8.
     public var faults = 8
+    /// What may go wrong. Default: everything; empty: nothing does.
+    public var faultKinds = SimulatedFault.Kind.allCases
     /// When the last fault begins at the latest, in simulated time; then everything heals. Default: 8 s.
     public var faultTime: Duration = .seconds(8)
     /// How long the healed system may take until nothing is left to do, in simulated time. Default: 10 minutes.

@@ -39,11 +39,12 @@ public struct SimulatedFault: Hashable, Sendable, CustomStringConvertible {
     public var description: String { "\(time) ms: \(kind.rawValue) of \(member) for \(duration) ms" }
 
     /// The faults of a seed: up to `count` of them, in the order of their times.
-    static func plan(seed: UInt64, count: Int, members: Int, until end: Int) -> [SimulatedFault] {
+    static func plan(seed: UInt64, count: Int, of kinds: [Kind], members: Int, until end: Int) -> [SimulatedFault] {
+        if kinds.isEmpty { return [] }
         var random = SeededGenerator(seed: seed, purpose: 1)
         return (0..<random.next(in: 0..<count + 1)).map { _ in
             SimulatedFault(
-                kind: Kind.allCases[random.next(in: 0..<Kind.allCases.count)],
+                kind: kinds[random.next(in: 0..<kinds.count)],
                 time: random.next(in: 0..<end),
                 duration: random.chance(30) ? random.next(in: 1..<500) : random.next(in: 500..<12_000),
                 member: random.next(in: 0..<members)

@@ -41,6 +41,7 @@ public struct Simulation: Sendable {
         faults = SimulatedFault.plan(
             seed: seed,
             count: scenario.faults,
+            of: scenario.faultKinds,
             members: scenario.members,
             until: Int(scenario.faultTime.nanoseconds / 1_000_000)
         )
