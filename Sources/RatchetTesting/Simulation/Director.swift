@@ -39,6 +39,7 @@ struct Director: Sendable {
 
     private func produce(_ number: Int, _ link: SimulatedLink) async throws {
         let longest = max(1, Int(world.scenario.faultTime.nanoseconds / 1_000_000) / world.scenario.messages)
+        var sent: [(id: String, key: String)] = []
         for count in 0..<world.scenario.messages {
             let id = "p\(number)-\(count)"
             let key = "k\(link.draw(below: world.scenario.keys))"
@@ -48,6 +49,12 @@ struct Director: Sendable {
                 try await world.clock.sleep(for: .milliseconds(link.draw(below: 1_000)))
                 // Now and then a producer gives up, and never knows.
             } while !link.chance(5)
+            sent.append((id, key))
+            // An upstream that repeats what it sent a while ago.
+            if link.chance(10) {
+                let again = sent[link.draw(below: sent.count)]
+                _ = await send(again.id, again.key, number, link)
+            }
         }
     }
 
@@ -61,7 +68,9 @@ struct Director: Sendable {
                 payload: Array(id.utf8),
                 headers: [.messageID(id)]
             )
-            let sent = try await link.call { try await broker.running().send(message) }
+            let messages = link.chance(20) ? [ControlRecords.next(key: key), message] : [message]
+            let all = try await link.call { try await broker.running().send(messages) }
+            let sent = all[all.count - 1]
             record.add { .sentOK($0.message(id), try $0.partition(sent.partition), offset: sent.offset) }
             return true
         } catch {
@@ -149,10 +158,11 @@ struct Director: Sendable {
             for try await batch in try broker.read(place) {
                 for index in 0..<batch.count {
                     let message = batch[index]
+                    end = message.offset + 1
+                    if ControlRecords.contain(message) { continue }
                     record.add { history in
                         .appended(history.message(message.text), try history.partition(place), offset: message.offset)
                     }
-                    end = message.offset + 1
                 }
             }
             record.add { .end(of: try $0.partition(place), offset: end) }
