@@ -12,7 +12,9 @@ let package = Package(
     ],
     traits: [
         // Tests/crash builds with it; every other build is without a trace of it.
-        .trait(name: "CrashPoints", description: "Places where RATCHET_CRASH_AT=name:n kills the process, for tests.")
+        .trait(name: "CrashPoints", description: "Places where RATCHET_CRASH_AT=name:n kills the process, for tests."),
+        // Tests/torture --broken builds with it; every other build is without a trace of it.
+        .trait(name: "BrokenVariants", description: "Mistakes that RATCHET_BROKEN=name makes, for tests of the tests."),
     ],
     dependencies: [
         // Logs, metrics and spans go wherever the application sends them: the server ecosystem's own interfaces.
