@@ -63,6 +63,7 @@ let package = Package(
                 .product(name: "HeapModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "ServiceLifecycleTestKit", package: "swift-service-lifecycle"),
             ]
         ),
         .executableTarget(
@@ -135,7 +136,7 @@ let package = Package(
             name: "EndToEndTests",
             dependencies: [
                 // Run as a program of its own, from beside the tests.
-                "Orders", "GettingStarted", "Smallest",
+                "Orders", "GettingStarted", "Smallest", "simulate",
                 "RatchetBroker", "Ratchet", "CFaults",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
