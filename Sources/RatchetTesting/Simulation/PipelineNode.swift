@@ -119,7 +119,7 @@ final class PipelineNode: Sendable {
             let message = entry.message
             record.add { history in
                 make(
-                    history.message(message.text),
+                    history.message(message.name),
                     try history.partition(message.topicPartition),
                     message.offset,
                     message.generation
@@ -174,7 +174,10 @@ final class PipelineNode: Sendable {
         for group in running { await group.triggerGracefulShutdown() }
         for supervisor in supervisors { await supervisor.value }
         let ledger = state.withLock { $0.ledger.take() }
-        if let ledger { world.record.see(ledger, world.scenario.effects) }
+        if let ledger {
+            world.record.see(ledger, world.scenario.effects)
+            await world.scenario.proof?.verify(ledger.reader, broker, world.record)
+        }
         await ledger?.close()
     }
 }
