@@ -125,7 +125,7 @@ final class PipelineNode: Sendable {
             let message = entry.message
             record.add { history in
                 make(
-                    history.message(message.text),
+                    history.message(message.name),
                     try history.partition(message.topicPartition),
                     message.offset,
                     message.generation
@@ -183,6 +183,7 @@ final class PipelineNode: Sendable {
         if let ledger {
             world.record.see(ledger, world.scenario.effects)
             world.record.findDeadLetters(in: ledger)
+            await world.scenario.proof?.verify(ledger.reader, broker, world.record)
         }
         await ledger?.close()
     }

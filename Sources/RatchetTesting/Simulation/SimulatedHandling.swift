@@ -49,17 +49,17 @@ public struct SimulatedHandling: Sendable {
         if link.chance(link.weather.hasBadHandlers ? 20 : 2) { throw SimulatedFailure() }
     }
 
-    private typealias Making = (MessageID, PartitionID, Int64, Int64, OrderedKeyID) -> History.Event
+    typealias Making = (MessageID, PartitionID, Int64, Int64, OrderedKeyID) -> History.Event
 
-    private func note(_ message: Message, _ make: Making) {
+    func note(_ message: Message, _ make: Making) {
         // Of a process that has died nobody hears any more, and a handler whose partition another member has taken over
         // meanwhile may run beside the new one: it holds the older fencing token.
         if link.isDead || record.isOutdated(message) { return }
         record.add { history in
             let partition = try history.partition(message.topicPartition)
-            let key = message.key.map { String(decoding: $0, as: UTF8.self) } ?? message.text
+            let key = message.key.map { String(decoding: $0, as: UTF8.self) } ?? message.name
             return make(
-                history.message(message.text),
+                history.message(message.name),
                 partition,
                 message.offset,
                 message.generation,

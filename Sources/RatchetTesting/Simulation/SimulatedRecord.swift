@@ -20,6 +20,8 @@ final class SimulatedRecord: Sendable {
         /// The messages whose pipeline says that they are dead letters.
         var deadLettered: Set<String> = []
         var problems: [String] = []
+        /// What services outside know already.
+        var known: Set<String> = []
     }
 
     private let scheduler: SimulatedScheduler
@@ -82,7 +84,7 @@ final class SimulatedRecord: Sendable {
     /// Records the effects that the ledger holds and did not hold before; that they cannot be read is a problem.
     func see(_ ledger: Ledger, _ read: (LedgerReader) throws -> [SimulatedEffect]) {
         do { see(try read(ledger.reader)) } catch {
-            state.withLock { $0.problems.append("the effects cannot be read: \(error)") }
+            add(problem: "the effects cannot be read: \(error)")
         }
     }
 
@@ -90,15 +92,22 @@ final class SimulatedRecord: Sendable {
         let new = state.withLock { state in effects.filter { state.effects.insert($0).inserted } }
         for effect in new {
             add { history in
-                .effect(
+                let event = History.Event.effect(
                     history.message(effect.message),
                     try history.partition(effect.partition),
                     offset: effect.offset,
                     generation: effect.generation
                 )
+                return effect.name.map { history.naming(event, EffectName(text: $0, isOutside: false)) } ?? event
             }
         }
     }
+
+    /// Adds a problem, on one line.
+    func add(problem: String) { state.withLock { $0.problems.append(problem) } }
+
+    /// Whether a service outside gets this for the first time. It outlives all processes of the simulation.
+    func isNew(_ request: String) -> Bool { state.withLock { $0.known.insert(request).inserted } }
 
     /// How many effects were seen, of how many messages.
     var effectCounts: (effects: Int, messages: Int) {

@@ -58,7 +58,7 @@ final class SimulatedSession: SourceSession {
             let message = batch[index]
             record.add { history in
                 .delivered(
-                    history.message(message.text),
+                    history.message(message.name),
                     try history.partition(message.topicPartition),
                     offset: message.offset,
                     generation: message.generation
