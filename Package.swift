@@ -97,6 +97,8 @@ let package = Package(
             ],
             path: "Tests/Simulate"
         ),
+        // Makes the states that power cuts may leave of a recorded run.
+        .executableTarget(name: "power-cut", path: "Tests/PowerCut"),
         // What tests leave to chance, by seeds that are printed.
         .target(name: "Seeds", path: "Tests/Seeds"),
         // Faults made to order: write and sync calls that fail, in the process under test.
