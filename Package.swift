@@ -113,6 +113,8 @@ let package = Package(
             ],
             path: "Tests/Simulate"
         ),
+        // Makes the states that power cuts may leave of a recorded run.
+        .executableTarget(name: "power-cut", path: "Tests/PowerCut"),
         // What tests leave to chance, by seeds that are printed.
         .target(name: "Seeds", path: "Tests/Seeds"),
         // Faults made to order: write and sync calls that fail, in the process under test.
@@ -132,7 +134,7 @@ let package = Package(
         .testTarget(
             name: "RatchetBrokerTests",
             dependencies: [
-                "RatchetBroker", "Ratchet", "LMDB",
+                "RatchetBroker", "Ratchet", "LMDB", "CFaults",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]
