@@ -8,23 +8,23 @@ extension Broker: Service {
     ///
     /// Throws ``BrokerError`` when the storage has failed or the broker was closed.
     public func run() async throws {
-        let shutdown = Latch()
+        let ending = Latch()
         try await withGracefulShutdownHandler {
-            try await withThrowingTaskGroup { group in
-                group.addTask { try await self.keepTime() }
-                group.addTask { await shutdown.wait() }
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { await ending.wait() }
+                group.addTask { try await self.tick() }
+                defer { group.cancelAll() }
                 try await group.next()
-                group.cancelAll()
-                try await group.waitForAll()
             }
         } onGracefulShutdown: {
-            shutdown.open()
+            // No task of its own, as `cancelWhenGracefulShutdown` starts one: it would escape from a simulation.
+            ending.open()
         }
     }
 
-    private func keepTime() async throws {
+    private func tick() async throws {
         var lastCleaning = clock.now
-        // Cancellation, by a shutdown too, ends the sleep.
+        // Cancellation ends the sleep.
         while (try? await clock.sleep(for: configuration.tickInterval)) != nil {
             for group in activeGroups { group.tick() }
             guard clock.now - lastCleaning >= configuration.retentionInterval else { continue }

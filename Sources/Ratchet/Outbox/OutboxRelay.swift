@@ -49,7 +49,7 @@ package struct OutboxRelay: Sendable {
     }
 
     /// Runs until the task is cancelled; a message that is being sent then is sent again by whoever comes next. Throws
-    /// when the outbox cannot be read or written.
+    /// when the outbox cannot be read or written, and the sink's own error once it will take nothing more.
     package func run() async throws {
         guard await outbox.becomeRelay() else { return }
         defer { outbox.endRelay() }
@@ -72,6 +72,7 @@ package struct OutboxRelay: Sendable {
     private func send(_ chosen: [OutboxItem], _ window: inout OutboxWindow) async throws {
         let batch = try outbox.read(chosen)
         let failures = try await failures(of: batch)
+        if !failures.isEmpty, let failure = sink.failure { throw failure }
         let failed = Set(failures.map(\.index))
         if let failure = failures.first { report(failure, of: failed.count, in: batch) }
         let done = window.sent(chosen, failed: failed) { failures in

@@ -264,7 +264,9 @@ final class PipelineRun<Payload: Sendable>: Sendable {
 
     /// A shutdown sends what is in the outbox if it can; what it cannot send stays for the next run.
     private func flushOutbox() async {
-        guard sink != nil else { return }
+        guard let sink else { return }
+        // The relay may be waiting to send again, in vain.
+        if ledger.outbox.backlog > 0, let failure = sink.failure { return fail(failure) }
         await withTaskGroup { group in
             group.addTask { do { try await self.ledger.outbox.drained() } catch { self.fail(error) } }
             // Nobody empties it any more.

@@ -5,15 +5,14 @@ import Ratchet
 struct ControlRecords {
     private static let name = "control"
 
-    /// A record that is in the log and nowhere else. It is to be sent together with a message behind it: what is
-    /// committed at the end is the offset after the last message.
-    static func next(key: String) -> OutgoingMessage {
-        OutgoingMessage(
-            to: World.topic,
-            key: key,
-            payload: [],
-            headers: [Header(name, ""), .messageID("no message")]
-        )
+    /// A message behind a record that is in the log and nowhere else: what is committed at the end is the offset after a
+    /// message. Alone if it has no key that takes both to one partition.
+    static func before(_ message: OutgoingMessage) -> [OutgoingMessage] {
+        guard message.key != nil else { return [message] }
+        var control = message
+        control.payload = []
+        control.headers = [Header(name, ""), .messageID("no message")]
+        return [control, message]
     }
 
     static func contain(_ message: Message) -> Bool { message.headers.contains { $0.name == name } }

@@ -192,6 +192,7 @@ final class PipelineNode: Sendable {
         if let ledger {
             world.record.see(ledger, world.scenario.effects)
             world.record.findDeadLetters(in: ledger)
+            await world.scenario.proof?.verify(ledger.reader, broker, world.record)
         }
         await ledger?.close()
     }

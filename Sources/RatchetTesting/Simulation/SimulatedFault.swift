@@ -36,6 +36,9 @@ public struct SimulatedFault: Hashable, Sendable, CustomStringConvertible {
         case resetOffset
         /// The topic is deleted, and made anew under the same name afterwards: with another id, and offsets from 0.
         case makeTopicAnew
+
+        /// All that happens without an operator. One who resets offsets may ask for effects once more.
+        public static let withoutOperator = allCases.filter { $0 != .resetOffset && $0 != .makeTopicAnew }
     }
 
     /// What goes wrong.

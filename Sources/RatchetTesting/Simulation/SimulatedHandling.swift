@@ -46,7 +46,7 @@ public struct SimulatedHandling: Sendable {
     }
 
     /// Hangs for half a minute, the handler's own limit; every second time even when it is cancelled.
-    private func hang() async throws {
+    func hang() async throws {
         let limit = Duration.seconds(30)
         if link.chance(50) {
             try await clock.sleep(for: limit)
@@ -64,18 +64,18 @@ public struct SimulatedHandling: Sendable {
         if link.isHit(by: .badHandlers, 20) || link.chance(2) { throw SimulatedFailure() }
     }
 
-    private typealias Making = (MessageID, PartitionID, Int64, Int64, OrderedKeyID) -> History.Event
+    typealias Making = (MessageID, PartitionID, Int64, Int64, OrderedKeyID) -> History.Event
 
-    private func note(_ message: Message, _ make: Making) {
+    func note(_ message: Message, _ make: Making) {
         // Of a process that has died nobody hears any more, and a handler whose partition another member has taken over
         // meanwhile may run beside the new one: it holds the older fencing token.
         if link.isDead || record.isOutdated(message.topicPartition, message.generation) { return }
         let name = record.name(of: message.topicPartition, message.generation)
         record.add { history in
             let partition = try history.partition(name)
-            let key = message.key.map { String(decoding: $0, as: UTF8.self) } ?? message.text
+            let key = message.key.map { String(decoding: $0, as: UTF8.self) } ?? message.name
             return make(
-                history.message(message.text),
+                history.message(message.name),
                 partition,
                 message.offset,
                 message.generation,

@@ -9,7 +9,7 @@ extension SimulatedRecord {
     func add(_ message: Message, _ make: Making) {
         let name = name(of: message.topicPartition, message.generation)
         add { history in
-            make(history.message(message.text), try history.partition(name), message.offset, message.generation)
+            make(history.message(message.name), try history.partition(name), message.offset, message.generation)
         }
     }
 

@@ -25,6 +25,8 @@ final class SimulatedRecord: Sendable {
         /// The newest commit of each of them, as the pipelines know it.
         var committed: [TopicPartition: Int64] = [:]
         var problems: [String] = []
+        /// What services outside know already.
+        var known: Set<String> = []
     }
 
     private let scheduler: SimulatedScheduler
@@ -53,8 +55,6 @@ final class SimulatedRecord: Sendable {
     /// What was wrong apart from the history, one line each.
     var problems: [String] { state.withLock { $0.problems } }
 
-    func add(problem: String) { state.withLock { $0.problems.append(problem) } }
-
     /// A pipeline says that it has put a message among the ledger's dead letters.
     func deadLettered(_ message: Message) { state.withLock { _ = $0.deadLettered.insert(message.text) } }
 
@@ -79,7 +79,7 @@ final class SimulatedRecord: Sendable {
     /// Records the effects that the ledger holds and did not hold before; that they cannot be read is a problem.
     func see(_ ledger: Ledger, _ read: (LedgerReader) throws -> [SimulatedEffect]) {
         do { see(try read(ledger.reader)) } catch {
-            state.withLock { $0.problems.append("the effects cannot be read: \(error)") }
+            add(problem: "the effects cannot be read: \(error)")
         }
     }
 
@@ -88,15 +88,22 @@ final class SimulatedRecord: Sendable {
         for effect in new {
             let name = name(of: effect.partition, effect.generation)
             add { history in
-                .effect(
+                let event = History.Event.effect(
                     history.message(effect.message),
                     try history.partition(name),
                     offset: effect.offset,
                     generation: effect.generation
                 )
+                return effect.name.map { history.naming(event, EffectName(text: $0, isOutside: false)) } ?? event
             }
         }
     }
+
+    /// Adds a problem, on one line.
+    func add(problem: String) { state.withLock { $0.problems.append(problem) } }
+
+    /// Whether a service outside gets this for the first time. It outlives all processes of the simulation.
+    func isNew(_ request: String) -> Bool { state.withLock { $0.known.insert(request).inserted } }
 
     /// How many effects were seen, of how many messages.
     var effectCounts: (effects: Int, messages: Int) {
