@@ -67,6 +67,7 @@ let package = Package(
                 .product(name: "HeapModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "ServiceLifecycleTestKit", package: "swift-service-lifecycle"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ]
@@ -151,7 +152,7 @@ let package = Package(
             name: "EndToEndTests",
             dependencies: [
                 // Run as a program of its own, from beside the tests.
-                "Orders", "GettingStarted", "Smallest", "ProveYourHandler",
+                "Orders", "GettingStarted", "Smallest", "ProveYourHandler", "simulate",
                 "RatchetBroker", "Ratchet", "RatchetTesting", "CFaults",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

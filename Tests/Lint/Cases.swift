@@ -15,6 +15,9 @@ struct Cases {
         Task.detached { await work() }  // flagged
         try await Task.sleep(for: .seconds(1))  // flagged
         usleep(10)  // flagged
+        try await cancelWhenGracefulShutdown { await work() }  // flagged
+        try await gracefulShutdown()  // flagged
+        try await ServiceGroup(services: []).run()  // flagged
         let now = Date()  // flagged
         let since = Date(timeIntervalSinceNow: 0)  // flagged
         let start = ContinuousClock.now  // flagged

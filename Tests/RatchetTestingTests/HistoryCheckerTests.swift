@@ -66,6 +66,82 @@ struct HistoryCheckerTests {
         #expect(script.check().findings.map(\.events) == [[9, 12]])
     }
 
+    @Test("What an operator has processed again has its effect once more: not twice, and not never")
+    func reprocess() throws {
+        var script = try Script()
+        for offset in 0..<4 { script.send("m\(offset)", at: Int64(offset)) }
+        for offset in 0..<3 { script.effect("m\(offset)", at: Int64(offset)) }
+        script.commit(3)
+        script.add(.reprocess(script.partition, from: 1))
+        var idle = script
+        for offset in 1..<4 { script.effect("m\(offset)", at: Int64(offset), generation: 2) }
+        script.commit(4)
+        script.add(.drained)
+        let report = script.check()
+        #expect(report.isSound && report.counts.reprocessed == 2, "\(report)")
+        for again in 0..<3 {
+            var doctored = script
+            doctored.effect("m\(again)", at: Int64(again), generation: 2)
+            #expect(doctored.check().kinds == [.duplicateEffect])
+        }
+        idle.effect("m1", at: 1, generation: 2)
+        idle.effect("m3", at: 3, generation: 2)
+        idle.commit(4)
+        idle.add(.drained)
+        let lost = idle.check()
+        #expect(lost.kinds == [.lostEffect, .prematureCommit] && lost.count(of: .prematureCommit) == 1, "\(lost)")
+        #expect(lost.findings.first?.description.contains("m2") == true)
+    }
+
+    @Test("Of a message that is to be processed again a skip is false, and a dead letter may become an effect")
+    func reprocessOutcomes() throws {
+        var script = try Script()
+        for offset in 0..<3 { script.send("m\(offset)", at: Int64(offset)) }
+        script.add(.deadLettered(script.message("m0"), script.partition, offset: 0, generation: 1))
+        for offset in 1..<3 { script.effect("m\(offset)", at: Int64(offset)) }
+        script.commit(3)
+        script.add(.reprocess(script.partition, from: 0))
+        script.effect("m0", at: 0, generation: 2)
+        script.add(.deadLettered(script.message("m1"), script.partition, offset: 1, generation: 2))
+        #expect(script.check().isSound)
+        script.add(.skipped(script.message("m2"), script.partition, offset: 2, generation: 2))
+        #expect(script.check().kinds == [.falseSkip])
+    }
+
+    @Test("Where an operator goes forward to process again, what lies between is given up, until it is gone back over")
+    func reprocessForward() throws {
+        var script = try Script()
+        for offset in 0..<4 { script.send("m\(offset)", at: Int64(offset)) }
+        script.effect("m0", at: 0)
+        script.commit(1)
+        script.add(.reprocess(script.partition, from: 3))
+        script.effect("m3", at: 3, generation: 2)
+        script.commit(4, generation: 2)
+        var ended = script
+        ended.add(.drained)
+        #expect(ended.check().isSound && ended.check().counts.okGivenUp == 2, "\(ended.check())")
+        script.add(.reprocess(script.partition, from: 2))
+        script.effect("m3", at: 3, generation: 3)
+        script.commit(4, generation: 3)
+        script.add(.drained)
+        let report = script.check()
+        #expect(report.kinds == [.lostEffect, .prematureCommit] && report.counts.okGivenUp == 1, "\(report)")
+    }
+
+    @Test("A topic that was deleted has taken with it what was not done, and nothing else")
+    func deletedTopic() throws {
+        var script = try Script()
+        for offset in 0..<3 { script.send("m\(offset)", at: Int64(offset)) }
+        script.effect("m0", at: 0)
+        script.commit(2)
+        script.add(.seek(script.partition, to: .max))
+        script.send("m3", at: 3)
+        script.add(.drained)
+        let report = script.check()
+        #expect(report.kinds == [.lostEffect, .prematureCommit] && report.counts.okGivenUp == 2, "\(report)")
+        #expect(report.findings.first?.description.contains("m1") == true)
+    }
+
     @Test("What an operator passed over, retention removed or a transaction took back is given up, not lost")
     func givenUp() throws {
         var script = try Script()

@@ -28,6 +28,29 @@ struct SimulationTests {
         #expect(try Self.run(Simulation(seed: seed + 100)).digest != first.digest)
     }
 
+    @Test("A kind of fault that a scenario names takes effect, no other does", arguments: SimulatedFault.Kind.allCases)
+    func injected(kind: SimulatedFault.Kind) throws {
+        var scenario = Scenario.standard
+        scenario.faultKinds = [kind]
+        var count = 0
+        for seed in 1...8 as ClosedRange<UInt64> {
+            let outcome = try Self.run(Simulation(seed: seed, scenario: scenario))
+            #expect(outcome.isSound, "seed \(seed): \(outcome.problems) \(outcome.report)")
+            #expect(outcome.injected.allSatisfy { $0.key == kind && $0.value > 0 })
+            count += outcome.injected[kind] ?? 0
+        }
+        #expect(count > 0)
+    }
+
+    @Test("A crash of what is down already does not count")
+    func crashesOfWhatIsDown() throws {
+        var simulation = Simulation(seed: 1)
+        simulation.faults = [1_000, 1_500, 2_000].map { time in
+            SimulatedFault(kind: .crashProcess, time: time, duration: 3_000, member: 0)
+        }
+        #expect(try Self.run(simulation).injected == [.crashProcess: 1])
+    }
+
     @Test("A handler that has its effect twice is found")
     func doctored() throws {
         var scenario = Scenario.standard

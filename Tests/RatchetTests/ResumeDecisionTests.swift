@@ -117,6 +117,17 @@ struct ResumeDecisionTests {
         #expect(Self.decide(committed, ledger: ledger, policy: .init(reset: .reprocess)) == .restart(at: offset))
     }
 
+    @Test("A reset to the very position of the ledger stops nothing, and forgets what is done behind it if asked to")
+    func resetToThePosition() {
+        let committed = Self.committed(30, by: nil)
+        let ledger = Self.tracker(30)
+        #expect(Self.decide(committed, ledger: ledger) == .verify(offset: 29))
+        #expect(Self.decide(committed, ledger: ledger, policy: .init(reset: .resume)) == .verify(offset: 29))
+        #expect(Self.decide(committed, ledger: ledger, policy: .init(reset: .reprocess)) == .restart(at: 30))
+        let own = Self.committed(30, by: Self.own)
+        #expect(Self.decide(own, ledger: ledger, policy: .init(reset: .reprocess)) == .verify(offset: 29))
+    }
+
     @Test("Reprocessing begins within the log or not at all")
     func reprocessOutsideTheLog() {
         let policy = ResumePolicy(reset: .reprocess)

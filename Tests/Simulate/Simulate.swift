@@ -18,6 +18,7 @@ struct Simulate: AsyncParsableCommand {
     @Option(help: "How many at once: each takes a thread.") var threads = 2
     @Option(help: "A folder for the runs' files, best in memory.") var directory: String?
     @Flag(help: "Tell of each run.") var verbose = false
+    @Flag(help: "Tell all that happened in the run that fails.") var history = false
 
     func run() async throws {
         let folder = directory ?? (FileManager.default.fileExists(atPath: "/dev/shm") ? "/dev/shm" : "/tmp")
@@ -30,7 +31,7 @@ struct Simulate: AsyncParsableCommand {
             for _ in 0..<threads {
                 group.addTask {
                     while let seed = work.next() {
-                        if !one(seed, root) { work.note(failed: seed) }
+                        work.note(seed, one(seed, root))
                     }
                 }
             }
@@ -38,13 +39,16 @@ struct Simulate: AsyncParsableCommand {
         let seconds = Double((ContinuousClock.now - start) / .milliseconds(1)) / 1000
         let failures = work.failures
         print("\(seeds) seeds in \(seconds) s, \(Int(Double(seeds) / seconds * 60)) a minute, \(failures.count) failed")
+        let injected = SimulatedFault.Kind.allCases.map { "\($0.rawValue) \(work.injected[$0] ?? 0)" }
+        print("injected: \(injected.joined(separator: ", "))")
+        if failures.count > 1 { print("failed: \(failures.prefix(20).map { "\($0)" }.joined(separator: " "))") }
         if let first = failures.first {
             shrink(first, root)
             throw ExitCode(1)
         }
     }
 
-    private func one(_ seed: UInt64, _ root: String) -> Bool {
+    private func one(_ seed: UInt64, _ root: String) -> Simulation.Outcome {
         let simulation = Simulation(seed: seed)
         let outcome = Self.run(simulation, root)
         if verbose || !outcome.isSound {
@@ -53,7 +57,7 @@ struct Simulate: AsyncParsableCommand {
                 "seed \(seed): \(outcome.isSound ? "sound" : "FAILED"), digest \(outcome.digest), \(outcome.steps) steps, \(Int(time)) ms, \(simulation.faults.count) faults, \(outcome.report.counts.withEffect) with effect, \(outcome.report.counts.deadLettered) dead-lettered, \(outcome.report.counts.redelivered) redelivered, \(outcome.report.counts.skipped) skipped"
             )
         }
-        return outcome.isSound
+        return outcome
     }
 
     private static func run(_ simulation: Simulation, _ root: String) -> Simulation.Outcome {
@@ -71,15 +75,23 @@ struct Simulate: AsyncParsableCommand {
         for fault in smallest.faults { print("  \(fault)") }
         for problem in outcome.problems { print("  \(problem)") }
         print(outcome.report)
+        if history { for index in outcome.history.events.indices { print(outcome.history.describe(index)) } }
         print("again: swift run -c release simulate --seed \(seed) --seeds 1 --verbose")
     }
 }
 
-/// The seeds that are left, and those that failed.
+/// The seeds that are left, and what came of the others.
 private final class Work: Sendable {
-    private let state: Mutex<(next: UInt64, end: UInt64, failed: [UInt64])>
+    private struct State {
+        var next: UInt64
+        var end: UInt64
+        var failed: [UInt64] = []
+        var injected: [SimulatedFault.Kind: Int] = [:]
+    }
 
-    init(first: UInt64, count: UInt64) { state = Mutex((first, first + count, [])) }
+    private let state: Mutex<State>
+
+    init(first: UInt64, count: UInt64) { state = Mutex(State(next: first, end: first + count)) }
 
     var failures: [UInt64] { state.withLock { $0.failed.sorted() } }
 
@@ -91,5 +103,13 @@ private final class Work: Sendable {
         }
     }
 
-    func note(failed seed: UInt64) { state.withLock { $0.failed.append(seed) } }
+    func note(_ seed: UInt64, _ outcome: Simulation.Outcome) {
+        state.withLock { state in
+            if !outcome.isSound { state.failed.append(seed) }
+            state.injected.merge(outcome.injected, uniquingKeysWith: +)
+        }
+    }
+
+    /// How often faults took effect.
+    var injected: [SimulatedFault.Kind: Int] { state.withLock { $0.injected } }
 }

@@ -33,7 +33,7 @@ package enum ResumeDecision: Hashable, Sendable {
         let log = assignment.log
         guard let ledger else { return first(assignment, ledgerID: ledgerID, policy: policy) }
         let position = ledger.watermark
-        if let committed = assignment.committed, committed.offset != position,
+        if let committed = assignment.committed, committed.offset != position || isToReprocess(committed, policy),
             let decision = disagreement(committed, position, log: log, ledgerID: ledgerID, policy: policy)
         {
             return decision
@@ -100,6 +100,12 @@ package enum ResumeDecision: Hashable, Sendable {
         case .resume: return nil
         case .reprocess: return restart(at: committed.offset, log: log)
         }
+    }
+
+    /// Whether an operator has set the offset, and all from there on is to be forgotten: also what is done behind the
+    /// ledger's position, where that is the very same.
+    private static func isToReprocess(_ committed: CommittedOffset, _ policy: ResumePolicy) -> Bool {
+        policy.reset == .reprocess && CommitMetadata(committed.metadata) == nil
     }
 
     private static func restart(at offset: Int64, log: Range<Int64>) -> ResumeDecision {

@@ -21,8 +21,8 @@ public struct SimulatedHandler: Sendable {
     /// `p1-24`, their ids as payloads, and five keys. Of two producers each sends every other one, and a send that fails
     /// is repeated: some come under several offsets. Each message is to have each effect once, or to become a dead letter.
     public var messages: [SimulatedMessage]?
-    /// What may go wrong. Default: everything; empty: nothing does.
-    public var faults = SimulatedFault.Kind.allCases
+    /// What may go wrong. Default: everything that happens without an operator; empty: nothing does.
+    public var faults = SimulatedFault.Kind.withoutOperator
     /// The most faults of a run, 0 or more. Default: 8.
     public var maximumFaults = 8
     /// When the last fault begins at the latest, in simulated time. Default: 8 s.

@@ -8,12 +8,13 @@ extension SimulatedHandling {
     func prove(_ world: SimulatedWorld, _ body: () async throws -> Void) async throws {
         note(world.message) { .started($0, $1, offset: $2, generation: $3, key: $4) }
         do {
-            let isSlow = link.weather.hasBadHandlers && link.chance(30)
+            let isSlow = link.isHit(by: .badHandlers, 30)
             try await clock.sleep(for: .milliseconds(link.draw(below: isSlow ? 15_000 : 20)))
-            try fail(world, if: link.weather.hasBadHandlers, percent: 20)
+            try fail(world, by: .badHandlers, percent: 20)
+            if world.attempt <= Self.spoiledAttempts, link.isHit(by: .hangHandlers, 60) { try await hang() }
             try await body()
             try await clock.sleep(for: .milliseconds(link.draw(below: 200)))
-            try fail(world, if: link.weather.hasBadHandlers, percent: 20)
+            try fail(world, by: .badHandlers, percent: 20)
         } catch {
             note(world.message) { .failed($0, $1, offset: $2, generation: $3, key: $4) }
             throw error
@@ -25,9 +26,9 @@ extension SimulatedHandling {
     func proveInTransaction(_ world: SimulatedWorld, _ body: () throws -> Void) throws {
         note(world.message) { .started($0, $1, offset: $2, generation: $3, key: $4) }
         do {
-            try fail(world, if: link.weather.hasBadHandlers, percent: 20)
+            try fail(world, by: .badHandlers, percent: 20)
             try body()
-            try fail(world, if: link.weather.hasBadHandlers, percent: 20)
+            try fail(world, by: .badHandlers, percent: 20)
         } catch {
             note(world.message) { .failed($0, $1, offset: $2, generation: $3, key: $4) }
             throw error
@@ -35,8 +36,8 @@ extension SimulatedHandling {
         note(world.message) { .finished($0, $1, offset: $2, generation: $3, key: $4) }
     }
 
-    func fail(_ world: SimulatedWorld, if isFault: Bool, percent: Int) throws {
-        guard isFault, world.attempt <= Self.spoiledAttempts, link.chance(percent) else { return }
+    func fail(_ world: SimulatedWorld, by fault: SimulatedFault.Kind, percent: Int) throws {
+        guard world.attempt <= Self.spoiledAttempts, link.isHit(by: fault, percent) else { return }
         throw SimulatedFailure()
     }
 }

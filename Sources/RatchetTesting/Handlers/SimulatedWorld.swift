@@ -27,7 +27,7 @@ public struct SimulatedWorld: Sendable {
         try await handling.clock.sleep(for: .milliseconds(1 + link.draw(below: 50)))
         try happen(effect, idempotencyKey)
         try await handling.clock.sleep(for: .milliseconds(1 + link.draw(below: 200)))
-        try handling.fail(self, if: link.weather.losesAnswers, percent: 60)
+        try handling.fail(self, by: .loseAnswers, percent: 60)
     }
 
     /// Has an effect outside now: it stays, whatever becomes of the process and the message. Throws `CancellationError`
@@ -37,10 +37,11 @@ public struct SimulatedWorld: Sendable {
     private func happen(_ name: String, _ key: IdempotencyKey?) throws {
         if handling.link.isDead { throw CancellationError() }
         if let key, !handling.record.isNew("\(name) \(key)") { return }
+        let partition = handling.record.name(of: message.topicPartition, message.generation)
         handling.record.add { history in
             let event = History.Event.effect(
                 history.message(message.name),
-                try history.partition(message.topicPartition),
+                try history.partition(partition),
                 offset: message.offset,
                 generation: message.generation
             )

@@ -16,7 +16,7 @@ public import Ratchet
 ///
 /// - Parameters:
 ///   - seed: What decides everything.
-///   - faults: What may go wrong; everything by default.
+///   - faults: What may go wrong; by default everything that happens without an operator.
 ///   - messages: What the producers send: see ``SimulatedHandler/messages``.
 ///   - decoder: How payloads become what the handler gets.
 ///   - keys: Where the idempotency key comes from.
@@ -24,7 +24,7 @@ public import Ratchet
 /// - Throws: ``SimulationError`` when there is no place for the run's files.
 public func withSimulatedPipeline<Payload: Sendable>(
     seed: UInt64,
-    faults: [SimulatedFault.Kind] = SimulatedFault.Kind.allCases,
+    faults: [SimulatedFault.Kind] = SimulatedFault.Kind.withoutOperator,
     messages: [SimulatedMessage]? = nil,
     decoding decoder: Decoder<Payload>,
     identifiedBy keys: KeySource<Payload> = .messageID,
@@ -40,7 +40,7 @@ public func withSimulatedPipeline<Payload: Sendable>(
 ///
 /// - Parameters:
 ///   - seed: What decides everything.
-///   - faults: What may go wrong; everything by default.
+///   - faults: What may go wrong; by default everything that happens without an operator.
 ///   - messages: What the producers send: see ``SimulatedHandler/messages``.
 ///   - decoder: How payloads become what the handler gets.
 ///   - keys: Where the idempotency key comes from.
@@ -48,7 +48,7 @@ public func withSimulatedPipeline<Payload: Sendable>(
 /// - Throws: ``SimulationError`` when there is no place for the run's files.
 public func withSimulatedPipeline<Payload: Sendable>(
     seed: UInt64,
-    faults: [SimulatedFault.Kind] = SimulatedFault.Kind.allCases,
+    faults: [SimulatedFault.Kind] = SimulatedFault.Kind.withoutOperator,
     messages: [SimulatedMessage]? = nil,
     decoding decoder: Decoder<Payload>,
     identifiedBy keys: KeySource<Payload> = .messageID,

@@ -84,6 +84,15 @@ struct PartitionState: Sendable {
         return at < givenUp.count && givenUp[at].contains(offset)
     }
 
+    /// Nothing from `offset` on counts as passed any more.
+    mutating func reopen(from offset: Int64) {
+        guard offset < passed else { return }
+        passed = offset
+        commits.removeAll { $0.offset > offset }
+        givenUp = givenUp.filter { $0.lowerBound < offset }.map { $0.lowerBound..<min($0.upperBound, offset) }
+        known.reopen(from: offset)
+    }
+
     /// Whether the log holds the record, as far as the history tells.
     func exists(_ record: Record) -> Bool {
         guard record.flags.isDisjoint(with: [.aborted, .removed]) else { return false }

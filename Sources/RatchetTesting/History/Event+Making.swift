@@ -57,6 +57,12 @@ extension History.Event {
         Self(.seek, .none, partition, offset: offset)
     }
 
+    /// An operator had the consumer forget all from `offset` on, and what it remembers of its messages: each of them is
+    /// to have its effect once more. What is before `offset` and not done is passed over.
+    public static func reprocess(_ partition: PartitionID, from offset: Int64) -> Self {
+        Self(.reprocess, .none, partition, offset: offset)
+    }
+
     /// A consumer was given `message`.
     public static func delivered(_ message: MessageID, _ partition: PartitionID, offset: Int64, generation: Int64)
         -> Self

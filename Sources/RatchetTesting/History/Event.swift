@@ -27,6 +27,9 @@ extension History {
             case revoked
             /// An operator set the position: to begin elsewhere, to pass messages over, or to process them again.
             case seek
+            /// An operator had all from the offset on forgotten: it is to be processed again, and passes what is before
+            /// it over.
+            case reprocess
             /// A consumer was given a message.
             case delivered
             /// A handler begins.
@@ -108,6 +111,7 @@ extension History.Event.Kind: CustomStringConvertible {
         case .assigned: "assigned"
         case .revoked: "revoked"
         case .seek: "seek"
+        case .reprocess: "reprocess"
         case .delivered: "delivered"
         case .started: "started"
         case .finished: "finished"

@@ -11,7 +11,7 @@ public struct Finding: Hashable, Sendable, CustomStringConvertible {
         /// commit or ack that let go of it.
         case lostEffect
         /// A message had its effect again inside of the window, or from the same record of a log at any time, unless an
-        /// operator's seek or a replay lies between. Names both effects.
+        /// operator's seek, its reprocessing or a replay lies between. Names both effects.
         case duplicateEffect
         /// A message was called done for being there already, and was not: no effect and no dead letter before. Names
         /// the skip and the delivery.

@@ -24,6 +24,19 @@ extension HistoryChecker {
         while partitions[partition].known.pass(below: event.offset) != nil {}
     }
 
+    /// A new era begins: what was done from the offset on has to be done again, once.
+    mutating func reprocess(_ event: History.Event, _ partition: Int) {
+        guard event.offset >= 0 else { return }
+        seek(event, partition)
+        partitions[partition].reopen(from: event.offset)
+        for index in messages.indices
+        where messages[index].settlePartition == event.partition.number
+            && messages[index].settleOffset >= event.offset
+        {
+            messages[index].flags.subtract([.settled, .effect, .deadLetter, .claimed])
+        }
+    }
+
     mutating func delivered(_ event: History.Event, _ message: Int, _ partition: Int) {
         counts.delivered += 1
         if messages[message].firstDelivery == .max {

@@ -87,6 +87,7 @@ public struct HistoryChecker: Sendable {
         case .assigned: assigned(event, partition)
         case .revoked: if event.generation == partitions[partition].generation { partitions[partition].position = -1 }
         case .seek: seek(event, partition)
+        case .reprocess: reprocess(event, partition)
         case .committed: committed(event, partition)
         case .end: partitions[partition].end = PartitionState.Mark(offset: event.offset, event: next)
         default: break

@@ -83,6 +83,12 @@ struct KnownRecords: Sendable {
     /// Adds a record that a commit had passed before it became known.
     mutating func addPassed(_ entry: Entry) { others.append(entry) }
 
+    /// Takes all records from `offset` on for not passed; no commit has gone less far.
+    mutating func reopen(from offset: Int64) {
+        next = rising.firstIndex(past: { $0.offset >= offset })
+        late = Heap(others.filter { $0.offset >= offset })
+    }
+
     /// Takes the lowest record below `offset` that was not passed yet.
     mutating func pass(below offset: Int64) -> Entry? {
         let isRising = next < rising.count && rising[next].offset < offset

@@ -14,6 +14,7 @@ final class BrokerNode: Sendable {
         var broker: Broker?
         var service: Task<Void, Never>?
         var cluster = ""
+        var life: UInt64 = 0
     }
 
     private let world: World
@@ -32,13 +33,17 @@ final class BrokerNode: Sendable {
 
     func start() async throws {
         let process = SimulatedProcess(world.scheduler)
+        let life = state.withLock { state in
+            state.life += 1
+            return state.life
+        }
         var configuration = Broker.Configuration()
         configuration.sessionTimeout = .seconds(2)
         configuration.revokeTimeout = .seconds(4)
         configuration.maximumFetchMessages = 4
         configuration.clock = world.clock
         configuration.time = world.time(purpose: 3)
-        configuration.random = world.random(purpose: 4)
+        configuration.random = world.random(purpose: 20_000 + life)
         configuration.logger = World.silent
         configuration.isDurable = false
         configuration.writerTurns = { process.takeTurns($0) }

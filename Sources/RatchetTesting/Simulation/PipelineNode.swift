@@ -1,6 +1,7 @@
 import Ratchet
 import RatchetBroker
 import ServiceLifecycle
+import ServiceLifecycleTestKit
 import Synchronization
 
 /// The process of the pipelines and their ledger in a simulation.
@@ -9,9 +10,11 @@ final class PipelineNode: Sendable {
         var ledger: Ledger?
         var process: SimulatedProcess?
         var links: [SimulatedLink] = []
-        var groups: [Int: ServiceGroup] = [:]
+        var shutdowns: [Int: GracefulShutdownTestTrigger] = [:]
         var supervisors: [Task<Void, Never>] = []
         var absent: Set<Int> = []
+        /// What is to be done about an operator's reset.
+        var reset = ResumePolicy.Reset.stop
         var isEnding = false
         var life: UInt64 = 0
     }
@@ -43,7 +46,7 @@ final class PipelineNode: Sendable {
         if world.hasCollisions { configuration.fingerprintBits = 5 }
         let ledger = try Ledger(at: "\(world.directory)/ledger", configuration: configuration)
         let links = (0..<world.scenario.members).map { member in
-            SimulatedLink(seed: world.seed, purpose: 1_000 * life + UInt64(member), clock: world.clock)
+            SimulatedLink(world, purpose: 1_000 * life + UInt64(member))
         }
         state.withLock { state in
             (state.ledger, state.process, state.links, state.absent) = (ledger, process, links, [])
@@ -60,12 +63,16 @@ final class PipelineNode: Sendable {
     private func supervise(_ member: Int, _ link: SimulatedLink, _ ledger: Ledger) async {
         while !link.isDead, !state.withLock({ $0.isEnding }) {
             if !state.withLock({ $0.absent.contains(member) }) {
-                let group = ServiceGroup(services: [pipeline(member, link, ledger)], logger: World.silent)
-                state.withLock { $0.groups[member] = group }
-                // Whatever it ends with, it is begun again.
-                do { try await group.run() } catch { _ = error }
+                let service = pipeline(member, link, ledger)
+                // Whatever it ends with, it is begun again. A service group has tasks that run beside the simulation.
+                do {
+                    try await testGracefulShutdown { shutdown in
+                        state.withLock { $0.shutdowns[member] = shutdown }
+                        try await service.run()
+                    }
+                } catch { _ = error }
                 if link.isDead { return }
-                state.withLock { $0.groups[member] = nil }
+                state.withLock { $0.shutdowns[member] = nil }
             }
             do { try await world.clock.sleep(for: .milliseconds(200)) } catch { return }
         }
@@ -73,6 +80,7 @@ final class PipelineNode: Sendable {
 
     private func pipeline(_ member: Int, _ link: SimulatedLink, _ ledger: Ledger) -> any Service {
         let (world, broker) = (world, broker)
+        let reset = state.withLock { $0.reset }
         let effects = world.scenario.effects
         let see: @Sendable () -> Void = {
             // A process that has died reads nothing any more.
@@ -83,6 +91,7 @@ final class PipelineNode: Sendable {
             group: World.group,
             link: link,
             record: world.record,
+            reset: reset,
             seeEffects: see
         ) {
             try await broker.running().subscribe(to: World.topic, as: World.group).open()
@@ -94,18 +103,21 @@ final class PipelineNode: Sendable {
                 source: source,
                 sink: SimulatedSink(link: link) { try broker.running() },
                 ledger: ledger,
-                configuration: configuration(link, see),
+                configuration: configuration(reset, see),
                 handling: SimulatedHandling(link: link, record: world.record, clock: world.clock)
             )
         )
     }
 
-    private func configuration(_ link: SimulatedLink, _ see: @escaping @Sendable () -> Void) -> PipelineConfiguration {
+    private func configuration(_ reset: ResumePolicy.Reset, _ see: @escaping @Sendable () -> Void)
+        -> PipelineConfiguration
+    {
         var configuration = PipelineConfiguration()
         configuration.concurrency = 3
         configuration.partitionInFlight = 8
         configuration.inFlight = 16
         configuration.batch = 5
+        configuration.resume.reset = reset
         configuration.retries = RetryPolicy(attempts: 4, initialDelay: .milliseconds(100))
         configuration.commitInterval = .milliseconds(300)
         configuration.drainTimeout = .seconds(3)
@@ -114,7 +126,7 @@ final class PipelineNode: Sendable {
         let record = world.record
         configuration.settled = { entry, outcome in
             see()
-            let make: (MessageID, PartitionID, Int64, Int64) -> History.Event
+            let make: SimulatedRecord.Making
             switch outcome {
             case .duplicate, .redelivered: make = History.Event.skipped
             case .deadLettered:
@@ -122,43 +134,40 @@ final class PipelineNode: Sendable {
                 record.deadLettered(entry.message)
             default: return
             }
-            let message = entry.message
-            record.add { history in
-                make(
-                    history.message(message.name),
-                    try history.partition(message.topicPartition),
-                    message.offset,
-                    message.generation
-                )
-            }
+            record.add(entry.message, make)
         }
         return configuration
     }
 
     // MARK: Faults
 
-    func link(_ member: Int) -> SimulatedLink? {
-        state.withLock { $0.links.indices.contains(member) ? $0.links[member] : nil }
-    }
+    /// The members' links to the broker.
+    var links: [SimulatedLink] { state.withLock { $0.links } }
 
-    func freeze() { state.withLock { $0.process }?.freeze() }
+    /// Whether it ran until now.
+    func freeze() -> Bool { state.withLock { $0.process }?.freeze() ?? false }
     func thaw() { state.withLock { $0.process }?.thaw() }
 
-    /// A member leaves in good order, until it is told to come back.
-    func leave(_ member: Int) async {
-        let group = state.withLock { state in
+    /// A member leaves in good order, until it is told to come back; whether it was there.
+    @discardableResult
+    func leave(_ member: Int) -> Bool {
+        let shutdown = state.withLock { state in
             state.absent.insert(member)
-            return state.groups[member]
+            return state.shutdowns[member]
         }
-        await group?.triggerGracefulShutdown()
+        shutdown?.triggerGracefulShutdown()
+        return shutdown != nil
     }
+
+    /// Says what pipelines that begin from now on are to do about an operator's reset.
+    func decide(_ reset: ResumePolicy.Reset) { state.withLock { $0.reset = reset } }
 
     func comeBack(_ member: Int) { state.withLock { _ = $0.absent.remove(member) } }
 
     /// The process dies. What its tasks still do reaches nobody: the network and the ledger are closed to them.
     func crash() {
         let (links, ledger, supervisors, process) = state.withLock { state in
-            defer { (state.ledger, state.process, state.groups) = (nil, nil, [:]) }
+            defer { (state.ledger, state.process, state.shutdowns) = (nil, nil, [:]) }
             return (state.links, state.ledger, state.supervisors, state.process)
         }
         for link in links { link.die() }
@@ -175,9 +184,9 @@ final class PipelineNode: Sendable {
     func close() async {
         let (running, supervisors) = state.withLock { state in
             state.isEnding = true
-            return (state.groups.sorted { $0.key < $1.key }.map(\.value), state.supervisors)
+            return (state.shutdowns.sorted { $0.key < $1.key }.map(\.value), state.supervisors)
         }
-        for group in running { await group.triggerGracefulShutdown() }
+        for shutdown in running { shutdown.triggerGracefulShutdown() }
         for supervisor in supervisors { await supervisor.value }
         let ledger = state.withLock { $0.ledger.take() }
         if let ledger {

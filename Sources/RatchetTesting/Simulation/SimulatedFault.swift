@@ -22,8 +22,23 @@ public struct SimulatedFault: Hashable, Sendable, CustomStringConvertible {
         case leaveGroup
         /// Handlers fail, or take long.
         case badHandlers
+        /// Async handlers hang for half a minute, and then fail; some of them even when they are cancelled.
+        case hangHandlers
         /// The sink and the producers' sends fail, or succeed and say that they failed.
         case badSends
+        /// Commits, partitions that are given back, and sends arrive once more, up to three seconds later: behind what
+        /// was called after them.
+        case duplicatePackets
+        /// One pipeline's calls and their answers overtake each other, or are made again on a new connection.
+        case reorderPackets
+        /// An operator stops the pipelines and sets the group's offset of a partition, back or forward. The partition
+        /// stands still until the operator has it resumed, or processed again.
+        case resetOffset
+        /// The topic is deleted, and made anew under the same name afterwards: with another id, and offsets from 0.
+        case makeTopicAnew
+
+        /// All that happens without an operator. One who resets offsets may ask for effects once more.
+        public static let withoutOperator = allCases.filter { $0 != .resetOffset && $0 != .makeTopicAnew }
     }
 
     /// What goes wrong.

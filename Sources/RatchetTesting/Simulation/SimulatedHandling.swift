@@ -11,9 +11,10 @@ public struct SimulatedHandling: Sendable {
         note(message) { .started($0, $1, offset: $2, generation: $3, key: $4) }
         do {
             // Long enough, now and then, for the group to give the partition to somebody else meanwhile.
-            if link.chance(link.weather.hasBadHandlers ? 30 : 10) {
+            if link.isHit(by: .badHandlers, 20) || link.chance(10) {
                 try await clock.sleep(for: .milliseconds(link.draw(below: 15_000)))
             }
+            if link.isHit(by: .hangHandlers, 60) { try await hang() }
             try fail(message)
             try await body()
             try failLate()
@@ -41,12 +42,26 @@ public struct SimulatedHandling: Sendable {
     /// A few messages always fail, others now and then.
     private func fail(_ message: Message) throws {
         let isPoison = message.text.hasSuffix("-7")
-        if isPoison || link.chance(link.weather.hasBadHandlers ? 40 : 4) { throw SimulatedFailure() }
+        if isPoison || link.isHit(by: .badHandlers, 40) || link.chance(4) { throw SimulatedFailure() }
+    }
+
+    /// Hangs for half a minute, the handler's own limit; every second time even when it is cancelled.
+    func hang() async throws {
+        let limit = Duration.seconds(30)
+        if link.chance(50) {
+            try await clock.sleep(for: limit)
+        } else {
+            let scheduler = clock.scheduler
+            await withCheckedContinuation { continuation in
+                _ = scheduler.call(at: scheduler.now + limit.nanoseconds) { continuation.resume() }
+            }
+        }
+        throw SimulatedFailure()
     }
 
     /// What the body has done is not to count then.
     private func failLate() throws {
-        if link.chance(link.weather.hasBadHandlers ? 20 : 2) { throw SimulatedFailure() }
+        if link.isHit(by: .badHandlers, 20) || link.chance(2) { throw SimulatedFailure() }
     }
 
     typealias Making = (MessageID, PartitionID, Int64, Int64, OrderedKeyID) -> History.Event
@@ -54,9 +69,10 @@ public struct SimulatedHandling: Sendable {
     func note(_ message: Message, _ make: Making) {
         // Of a process that has died nobody hears any more, and a handler whose partition another member has taken over
         // meanwhile may run beside the new one: it holds the older fencing token.
-        if link.isDead || record.isOutdated(message) { return }
+        if link.isDead || record.isOutdated(message.topicPartition, message.generation) { return }
+        let name = record.name(of: message.topicPartition, message.generation)
         record.add { history in
-            let partition = try history.partition(message.topicPartition)
+            let partition = try history.partition(name)
             let key = message.key.map { String(decoding: $0, as: UTF8.self) } ?? message.name
             return make(
                 history.message(message.name),

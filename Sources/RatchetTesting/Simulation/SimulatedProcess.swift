@@ -22,8 +22,13 @@ final class SimulatedProcess: TaskExecutor {
         if !isHeld { scheduler.enqueue(job, of: self) }
     }
 
-    /// What is enqueued from now on waits; what is ready already runs.
-    func freeze() { state.withLock { $0.isFrozen = true } }
+    /// What is enqueued from now on waits; what is ready already runs. Returns whether it ran until now.
+    func freeze() -> Bool {
+        state.withLock { state in
+            defer { state.isFrozen = true }
+            return !state.isFrozen
+        }
+    }
 
     func thaw() {
         let held = state.withLock { state in

@@ -4,13 +4,13 @@ import Synchronization
 /// The history of a simulation, as it is recorded. An event whose beginning and end lie apart is put where it began,
 /// once its end is known.
 final class SimulatedRecord: Sendable {
-    private struct Entry {
+    struct Entry {
         var place: Int
         var time: Int64
         var event: History.Event
     }
 
-    private struct State {
+    struct State {
         var history = History()
         var entries: [Entry] = []
         var lastPlace = 0
@@ -19,13 +19,18 @@ final class SimulatedRecord: Sendable {
         var generations: [TopicPartition: Int64] = [:]
         /// The messages whose pipeline says that they are dead letters.
         var deadLettered: Set<String> = []
+        var incarnations = Incarnations()
+        /// The partitions, by their names in the history, that some pipeline has begun with.
+        var started: Set<TopicPartition> = []
+        /// The newest commit of each of them, as the pipelines know it.
+        var committed: [TopicPartition: Int64] = [:]
         var problems: [String] = []
         /// What services outside know already.
         var known: Set<String> = []
     }
 
     private let scheduler: SimulatedScheduler
-    private let state = Mutex(State())
+    let state = Mutex(State())
 
     init(_ scheduler: SimulatedScheduler) { self.scheduler = scheduler }
 
@@ -47,17 +52,7 @@ final class SimulatedRecord: Sendable {
         }
     }
 
-    /// A generation has taken a partition over.
-    func assigned(_ partition: TopicPartition, _ generation: Int64) {
-        state.withLock { $0.generations[partition] = max(generation, $0.generations[partition] ?? 0) }
-    }
-
-    /// Whether a newer generation has taken the message's partition over.
-    func isOutdated(_ message: Message) -> Bool {
-        state.withLock { message.generation < $0.generations[message.topicPartition] ?? 0 }
-    }
-
-    /// What was wrong with the recording itself, one line each.
+    /// What was wrong apart from the history, one line each.
     var problems: [String] { state.withLock { $0.problems } }
 
     /// A pipeline says that it has put a message among the ledger's dead letters.
@@ -91,10 +86,11 @@ final class SimulatedRecord: Sendable {
     private func see(_ effects: [SimulatedEffect]) {
         let new = state.withLock { state in effects.filter { state.effects.insert($0).inserted } }
         for effect in new {
+            let name = name(of: effect.partition, effect.generation)
             add { history in
                 let event = History.Event.effect(
                     history.message(effect.message),
-                    try history.partition(effect.partition),
+                    try history.partition(name),
                     offset: effect.offset,
                     generation: effect.generation
                 )

@@ -6,6 +6,7 @@ struct SimulatedSink: Sink {
     let connect: @Sendable () throws -> any Sink
 
     func send(_ batch: OutgoingBatch) async throws -> [SinkFailure] {
-        try await link.call { try await connect().send(batch) }
+        link.mayArriveAgain { _ = try await connect().send(batch) }
+        return try await link.call(lostBy: [.loseAnswers, .badSends]) { try await connect().send(batch) }
     }
 }

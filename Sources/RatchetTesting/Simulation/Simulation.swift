@@ -18,6 +18,9 @@ public struct Simulation: Sendable {
         public let problems: [String]
         /// Of every choice on the way: two runs with the same digest went the same way.
         public let digest: UInt64
+        /// How often each kind of fault really took effect: crashes of what ran, answers that were lost, handlers that
+        /// failed for it. Those that are not there never did.
+        public let injected: [SimulatedFault.Kind: Int]
         /// How many jobs ran.
         public let steps: Int
         /// How much time has passed in the simulation.
@@ -69,6 +72,7 @@ public struct Simulation: Sendable {
             history: history,
             problems: problems,
             digest: digest,
+            injected: world.injected.all,
             steps: steps,
             time: .nanoseconds(time)
         )

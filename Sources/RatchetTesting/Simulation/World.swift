@@ -17,8 +17,14 @@ final class World: Sendable {
     let record: SimulatedRecord
     /// Many keys have one fingerprint.
     let hasCollisions: Bool
+    /// How often faults took effect.
+    let injected = FaultCounts()
     /// How far the wall clocks have leapt, in milliseconds.
     let leap = Atomic<Int>(0)
+    /// Where packets are that nobody waits for.
+    let network: SimulatedProcess
+    /// How many of them are under way.
+    let underway = Atomic<Int>(0)
 
     init(seed: UInt64, scenario: Scenario, directory: String) {
         self.seed = seed
@@ -26,6 +32,7 @@ final class World: Sendable {
         self.directory = directory
         scheduler = SimulatedScheduler(seed: seed)
         clock = SimulatedClock(scheduler: scheduler)
+        network = SimulatedProcess(scheduler)
         record = SimulatedRecord(scheduler)
         var random = SeededGenerator(seed: seed, purpose: 6)
         hasCollisions = random.chance(30)
