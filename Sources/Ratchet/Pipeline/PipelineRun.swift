@@ -239,6 +239,12 @@ final class PipelineRun<Payload: Sendable>: Sendable {
         let decoded = intake.take(batch, under: lease)
         progress.count { $0.delivered += batch.count }
         metrics.consumed.increment(by: batch.count)
+        #if BrokenVariants
+            if BrokenVariant.claimWhileQueued.isOn {
+                let waiter = ClaimTable.Waiter(pipeline: claimant.load(ordering: .relaxed), message: 0)
+                for fingerprint in decoded.fingerprints { _ = ledger.claims.claim(fingerprint, for: waiter) }
+            }
+        #endif
         for start in stride(from: 0, to: batch.count, by: 128) {
             change { $0.admit(decoded, start..<min(start + 128, batch.count)) }
         }
