@@ -83,7 +83,9 @@ all_points() {
             done
         done
         total=$((total + done))
-        finished "$point: $done deaths at ${#places[@]} different visits of ${visits[$point]}, in runs over $inputs inputs"
+        finished "$point: $done deaths at ${#places[@]} different visits of ${visits[$point]}$(
+            [ "$inputs" = 1 ] || echo ", in runs over $inputs inputs"
+        )"
     done
     finished "crash points: $total deaths; all is there, once"
 }

@@ -159,12 +159,12 @@ struct PipelineOutboxTests {
         let source = ScriptedSource()
         let error = try await bench.run(Self.pipeline(bench, source, sink, configuration), source) {
             await source.assign()
-            try source.deliver(Self.samples(0..<3))
+            try source.deliver(Self.samples(0..<1))
             await log.until { $0.text.hasPrefix("outbox: not confirmed") }
             sink.lose(Down())
         }
         #expect(error is Down)
-        #expect(bench.ledger.outbox.backlog == 3)
+        #expect(bench.ledger.outbox.backlog == 1)
     }
 
     @Test("What the sink refuses for a time it gets in the end, in the order of its key", arguments: Seed.some(5))
