@@ -116,7 +116,7 @@ let package = Package(
         .testTarget(
             name: "RatchetBrokerTests",
             dependencies: [
-                "RatchetBroker", "Ratchet", "LMDB",
+                "RatchetBroker", "Ratchet", "LMDB", "Seeds",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]
