@@ -9,10 +9,13 @@ let package = Package(
         .library(name: "RatchetTesting", targets: ["RatchetTesting"]),
         .executable(name: "orders", targets: ["Orders"]),
         .executable(name: "getting-started", targets: ["GettingStarted"]),
+        .executable(name: "prove-your-handler", targets: ["ProveYourHandler"]),
     ],
     traits: [
         // Tests/crash builds with it; every other build is without a trace of it.
-        .trait(name: "CrashPoints", description: "Places where RATCHET_CRASH_AT=name:n kills the process, for tests.")
+        .trait(name: "CrashPoints", description: "Places where RATCHET_CRASH_AT=name:n kills the process, for tests."),
+        // Tests/torture --broken builds with it; every other build is without a trace of it.
+        .trait(name: "BrokenVariants", description: "Mistakes that RATCHET_BROKEN=name makes, for tests of the tests."),
     ],
     dependencies: [
         // Logs, metrics and spans go wherever the application sends them: the server ecosystem's own interfaces.
@@ -25,6 +28,9 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
         // SHA-256, where a hash must be strong: long idempotency keys, payloads that do not decode.
         .package(url: "https://github.com/apple/swift-crypto", "3.8.0"..<"5.0.0"),
+        // Programs under test are started and killed: processes, and the files they write to.
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0", traits: []),
+        .package(url: "https://github.com/apple/swift-system", from: "1.5.0"),
         // The command lines of the examples.
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
     ],
@@ -61,6 +67,8 @@ let package = Package(
                 .product(name: "HeapModule", package: "swift-collections"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
             ]
         ),
         .executableTarget(
@@ -88,6 +96,14 @@ let package = Package(
             ],
             path: "Examples/Smallest"
         ),
+        .executableTarget(
+            name: "ProveYourHandler",
+            dependencies: [
+                "Ratchet", "RatchetTesting",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Examples/ProveYourHandler"
+        ),
         // Runs many seeds of the simulation.
         .executableTarget(
             name: "simulate",
@@ -97,6 +113,8 @@ let package = Package(
             ],
             path: "Tests/Simulate"
         ),
+        // Makes the states that power cuts may leave of a recorded run.
+        .executableTarget(name: "power-cut", path: "Tests/PowerCut"),
         // What tests leave to chance, by seeds that are printed.
         .target(name: "Seeds", path: "Tests/Seeds"),
         // Faults made to order: write and sync calls that fail, in the process under test.
@@ -116,7 +134,7 @@ let package = Package(
         .testTarget(
             name: "RatchetBrokerTests",
             dependencies: [
-                "RatchetBroker", "Ratchet", "LMDB", "Seeds",
+                "RatchetBroker", "Ratchet", "LMDB", "CFaults", "Seeds",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]
@@ -133,8 +151,8 @@ let package = Package(
             name: "EndToEndTests",
             dependencies: [
                 // Run as a program of its own, from beside the tests.
-                "Orders", "GettingStarted", "Smallest",
-                "RatchetBroker", "Ratchet", "CFaults",
+                "Orders", "GettingStarted", "Smallest", "ProveYourHandler",
+                "RatchetBroker", "Ratchet", "RatchetTesting", "CFaults",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]

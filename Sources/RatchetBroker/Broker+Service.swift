@@ -8,15 +8,28 @@ extension Broker: Service {
     ///
     /// Throws ``BrokerError`` when the storage has failed or the broker was closed.
     public func run() async throws {
-        try await cancelWhenGracefulShutdown {
-            var lastCleaning = self.clock.now
-            // Cancellation, by a shutdown too, ends the sleep.
-            while (try? await self.clock.sleep(for: self.configuration.tickInterval)) != nil {
-                for group in self.activeGroups { group.tick() }
-                guard self.clock.now - lastCleaning >= self.configuration.retentionInterval else { continue }
-                try await self.clean()
-                lastCleaning = self.clock.now
+        let ending = Latch()
+        try await withGracefulShutdownHandler {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { await ending.wait() }
+                group.addTask { try await self.tick() }
+                defer { group.cancelAll() }
+                try await group.next()
             }
+        } onGracefulShutdown: {
+            // No task of its own, as `cancelWhenGracefulShutdown` starts one: it would escape from a simulation.
+            ending.open()
+        }
+    }
+
+    private func tick() async throws {
+        var lastCleaning = clock.now
+        // Cancellation ends the sleep.
+        while (try? await clock.sleep(for: configuration.tickInterval)) != nil {
+            for group in activeGroups { group.tick() }
+            guard clock.now - lastCleaning >= configuration.retentionInterval else { continue }
+            try await clean()
+            lastCleaning = clock.now
         }
     }
 

@@ -48,13 +48,14 @@ private enum FlippedBroker {
 
     static func make(at path: String) async throws {
         let broker = try await open(path, ids: 1)
-        for (topic, size) in [("small", 3), ("gone", 10), ("large", 3000)] {
+        for (topic, size) in [("small", 3), ("gone", 10), ("large", 1200)] {
             try await broker.createTopic(topic, partitions: 2)
-            for number in 0..<6 {
+            let messages = (0..<6).map { number in
                 let payload = [UInt8](repeating: UInt8(number), count: size)
-                let message = OutgoingMessage(to: topic, key: "key \(number)", payload: payload, partition: number % 2)
-                try await broker.send(message)
+                return OutgoingMessage(to: topic, key: "key \(number)", payload: payload, partition: number % 2)
             }
+            try await broker.send(Array(messages[..<2]))
+            try await broker.send(Array(messages[2...]))
         }
         try await broker.deleteTopic("gone")
         let session = try await broker.subscribe(to: ["small", "large"], as: "billing").open()

@@ -58,11 +58,11 @@ private enum FlippedLedger {
         try await ledger.bind(to: "billing")
         for partition in 0..<2 {
             let driver = try await SettlementDriver(ledger, partition: partition)
-            for start in [0, 10, 20] as [Int64] { try await settle(start..<start + 10, driver) }
+            try await settle(0..<30, driver)
         }
         try await ledger.write { transaction in
-            for number in 0..<200 { try transaction.put(totals, number, Array(repeating: 7, count: number % 50)) }
-            try transaction.put(documents, "large", Array(0..<3000))
+            for number in 0..<60 { try transaction.put(totals, number, Array(repeating: 7, count: number % 50)) }
+            try transaction.put(documents, "large", Array(0..<900))
         }
         _ = try await ledger.remember(keys(0..<5))
         await ledger.close()
@@ -137,7 +137,7 @@ private enum FlippedLedger {
         try reader.forEach(in: totals) { state.append("\($0) \($1)") }
         try reader.forEach(in: documents) { state.append("\($0) \($1)") }
         try reader.forEach(in: ScriptedHandler.counts) { state.append("\($0) \($1)") }
-        for number in 0..<201 { state.append("\(try reader.get(totals, number) as [UInt8]?)") }
+        for number in 0..<61 { state.append("\(try reader.get(totals, number) as [UInt8]?)") }
         let counts = try [reader.outboxCount(), reader.deadLetterCount(), reader.count(totals), ledger.keyCount]
         return Flips.Content(
             done: done,

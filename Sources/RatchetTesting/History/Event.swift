@@ -57,7 +57,7 @@ extension History {
         public var offset: Int64 = -1
         /// The generation, 0 where there is none.
         public var generation: UInt32 = 0
-        /// The producer of a ``Kind-swift.enum/sending``, the ordered key of a handler's events.
+        /// The producer of a ``Kind-swift.enum/sending``, the ordered key of a handler's events, the name of an effect.
         var lane: UInt32 = .max
         /// The message, ``MessageID/none`` where there is none.
         public var message = MessageID.none

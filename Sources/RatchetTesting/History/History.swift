@@ -32,6 +32,7 @@ public struct History: Sendable {
     private var partitions = Interner<TopicPartition>()
     private var producers = Interner<String>()
     private var keys = Interner<OrderedKeyName>()
+    private var effects = Interner<EffectName>()
 
     /// An empty history of up to `maximumEvents` (1 to 4,294,967,294) events, 50 million by default.
     public init(maximumEvents: Int = 50_000_000) {
@@ -70,6 +71,22 @@ public struct History: Sendable {
     /// The ordered key of that name in `partition`.
     public mutating func key(_ name: String, in partition: PartitionID) -> OrderedKeyID {
         OrderedKeyID(number: keys.number(of: OrderedKeyName(key: name, partition: partition)))
+    }
+
+    /// The effects that have names.
+    var effectNames: [EffectName] { effects.names }
+
+    /// The event of an effect, with its name.
+    mutating func naming(_ event: Event, _ name: EffectName) -> Event {
+        var event = event
+        event.lane = effects.number(of: name)
+        return event
+    }
+
+    /// The name of an effect, nil if it has none.
+    func effectName(of event: Event) -> EffectName? {
+        guard event.kind == .effect, event.lane < UInt32(effectNames.count) else { return nil }
+        return effectNames[Int(event.lane)]
     }
 
     /// Adds what happened at `time`, nanoseconds on the history's clock, after all that was added before.
@@ -140,6 +157,7 @@ public struct History: Sendable {
         if event.lane < UInt32(keyCount), [.started, .finished, .failed].contains(event.kind) {
             text += " key \(keys.names[Int(event.lane)].key)"
         }
+        if let name = effectName(of: event) { text += " \"\(name.text)\"" }
         return text
     }
 }

@@ -53,6 +53,13 @@ struct Interner<Name: Hashable & Sendable>: Sendable {
     func find(_ name: Name) -> UInt32? { numbers[name] }
 }
 
+/// Which of a handler's effects it is.
+struct EffectName: Hashable, Sendable {
+    let text: String
+    /// No crash of the program takes it back, and nothing but the program's care keeps it from happening again.
+    let isOutside: Bool
+}
+
 /// A key's name: the same key in two partitions is two.
 struct OrderedKeyName: Hashable, Sendable {
     let key: String

@@ -45,7 +45,7 @@ final class BrokerNode: Sendable {
         let broker = try await Broker(at: "\(world.directory)/broker", configuration: configuration)
         if broker.topics().isEmpty {
             try await broker.createTopic(World.topic, partitions: world.scenario.partitions)
-            try await broker.createTopic(World.receipts, partitions: 1)
+            for topic in world.scenario.outputs { try await broker.createTopic(topic, partitions: 1) }
         }
         // The process's first task: there is none that it could be a child of. The executor keeps it in the simulation.
         let service = Task(executorPreference: process) {

@@ -38,30 +38,40 @@ struct Director: Sendable {
     // MARK: Producers
 
     private func produce(_ number: Int, _ link: SimulatedLink) async throws {
-        let longest = max(1, Int(world.scenario.faultTime.nanoseconds / 1_000_000) / world.scenario.messages)
-        for count in 0..<world.scenario.messages {
-            let id = "p\(number)-\(count)"
+        var sent: [SimulatedMessage] = []
+        let given = world.scenario.proof?.messages(of: number, producers: world.scenario.producers)
+        let count = given?.count ?? world.scenario.messages
+        let longest = max(1, Int(world.scenario.faultTime.nanoseconds / 1_000_000) / max(1, count))
+        for index in 0..<count {
             let key = "k\(link.draw(below: world.scenario.keys))"
+            let message = given?[index] ?? SimulatedMessage(id: "p\(number)-\(index)", key: key)
             try await world.clock.sleep(for: .milliseconds(link.draw(below: longest * 2)))
             repeat {
-                if await send(id, key, number, link) { break }
+                if await send(message, number, link) { break }
                 try await world.clock.sleep(for: .milliseconds(link.draw(below: 1_000)))
                 // Now and then a producer gives up, and never knows.
             } while !link.chance(5)
+            sent.append(message)
+            // An upstream that repeats what it sent a while ago.
+            if link.chance(10) {
+                _ = await send(sent[link.draw(below: sent.count)], number, link)
+            }
         }
     }
 
-    private func send(_ id: String, _ key: String, _ number: Int, _ link: SimulatedLink) async -> Bool {
-        let record = world.record
+    private func send(_ wanted: SimulatedMessage, _ number: Int, _ link: SimulatedLink) async -> Bool {
+        let (record, id) = (world.record, wanted.id)
         record.add { .sending($0.message(id), by: $0.producer("p\(number)")) }
         do {
             let message = OutgoingMessage(
                 to: World.topic,
-                key: key,
-                payload: Array(id.utf8),
+                key: wanted.key,
+                payload: wanted.payload,
                 headers: [.messageID(id)]
             )
-            let sent = try await link.call { try await broker.running().send(message) }
+            let messages = link.chance(20) ? ControlRecords.before(message) : [message]
+            let all = try await link.call { try await broker.running().send(messages) }
+            let sent = all[all.count - 1]
             record.add { .sentOK($0.message(id), try $0.partition(sent.partition), offset: sent.offset) }
             return true
         } catch {
@@ -149,15 +159,18 @@ struct Director: Sendable {
             for try await batch in try broker.read(place) {
                 for index in 0..<batch.count {
                     let message = batch[index]
-                    record.add { history in
-                        .appended(history.message(message.text), try history.partition(place), offset: message.offset)
-                    }
                     end = message.offset + 1
+                    if ControlRecords.contain(message) { continue }
+                    record.add { history in
+                        .appended(history.message(message.name), try history.partition(place), offset: message.offset)
+                    }
                 }
             }
             record.add { .end(of: try $0.partition(place), offset: end) }
         }
         record.add { _ in .drained }
+        // A handler of somebody else's may publish what it likes.
+        if world.scenario.proof != nil { return record.problems }
         var receipts = Set<String>()
         for try await batch in try broker.read(TopicPartition(World.receipts, 0)) {
             for index in 0..<batch.count { receipts.insert(batch[index].text) }

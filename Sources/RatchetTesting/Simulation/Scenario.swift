@@ -28,6 +28,11 @@ public struct Scenario: Sendable {
     /// The effects that the ledger holds: one for each time that a message had its effect.
     public var effects: @Sendable (LedgerReader) throws -> [SimulatedEffect]
 
+    /// What is asked of a handler of somebody else's, nil for the scenario's own.
+    var proof: HandlerProof?
+    /// Where the handlers publish.
+    var outputs: [String] { proof?.outputs ?? [World.receipts] }
+
     /// The standard scenario: handlers of both kinds, by the seed, count each message in the ledger and publish a
     /// receipt for it.
     public static let standard = Scenario(
@@ -76,13 +81,23 @@ public struct SimulatedEffect: Hashable, Sendable {
     public var generation: Int64
     /// Tells the effects of one message apart, from 0.
     public var number: Int
+    /// Which of a handler's effects it is; nil where there is one alone.
+    public var name: String?
 
     /// An effect from its parts.
-    public init(message: String, partition: TopicPartition, offset: Int64, generation: Int64, number: Int) {
+    public init(
+        message: String,
+        partition: TopicPartition,
+        offset: Int64,
+        generation: Int64,
+        number: Int,
+        name: String? = nil
+    ) {
         self.message = message
         self.partition = partition
         self.offset = offset
         self.generation = generation
         self.number = number
+        self.name = name
     }
 }

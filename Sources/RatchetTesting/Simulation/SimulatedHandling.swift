@@ -16,6 +16,7 @@ public struct SimulatedHandling: Sendable {
             }
             try fail(message)
             try await body()
+            try failLate()
         } catch {
             note(message) { .failed($0, $1, offset: $2, generation: $3, key: $4) }
             throw error
@@ -29,6 +30,7 @@ public struct SimulatedHandling: Sendable {
         do {
             try fail(message)
             try body()
+            try failLate()
         } catch {
             note(message) { .failed($0, $1, offset: $2, generation: $3, key: $4) }
             throw error
@@ -42,17 +44,22 @@ public struct SimulatedHandling: Sendable {
         if isPoison || link.chance(link.weather.hasBadHandlers ? 40 : 4) { throw SimulatedFailure() }
     }
 
-    private typealias Making = (MessageID, PartitionID, Int64, Int64, OrderedKeyID) -> History.Event
+    /// What the body has done is not to count then.
+    private func failLate() throws {
+        if link.chance(link.weather.hasBadHandlers ? 20 : 2) { throw SimulatedFailure() }
+    }
 
-    private func note(_ message: Message, _ make: Making) {
+    typealias Making = (MessageID, PartitionID, Int64, Int64, OrderedKeyID) -> History.Event
+
+    func note(_ message: Message, _ make: Making) {
         // Of a process that has died nobody hears any more, and a handler whose partition another member has taken over
         // meanwhile may run beside the new one: it holds the older fencing token.
         if link.isDead || record.isOutdated(message) { return }
         record.add { history in
             let partition = try history.partition(message.topicPartition)
-            let key = message.key.map { String(decoding: $0, as: UTF8.self) } ?? message.text
+            let key = message.key.map { String(decoding: $0, as: UTF8.self) } ?? message.name
             return make(
-                history.message(message.text),
+                history.message(message.name),
                 partition,
                 message.offset,
                 message.generation,

@@ -17,7 +17,11 @@ final class SimulatedRecord: Sendable {
         var effects: Set<SimulatedEffect> = []
         /// The newest generation of each partition.
         var generations: [TopicPartition: Int64] = [:]
+        /// The messages whose pipeline says that they are dead letters.
+        var deadLettered: Set<String> = []
         var problems: [String] = []
+        /// What services outside know already.
+        var known: Set<String> = []
     }
 
     private let scheduler: SimulatedScheduler
@@ -56,10 +60,31 @@ final class SimulatedRecord: Sendable {
     /// What was wrong with the recording itself, one line each.
     var problems: [String] { state.withLock { $0.problems } }
 
+    /// A pipeline says that it has put a message among the ledger's dead letters.
+    func deadLettered(_ message: Message) { state.withLock { _ = $0.deadLettered.insert(message.text) } }
+
+    /// Looks in the ledger for what was put there; what is missing is a problem.
+    func findDeadLetters(in ledger: Ledger) {
+        do {
+            var found: Set<String> = []
+            var last: UInt64 = 0
+            while let letters = try ledger.reader.deadLetters(after: last).nonEmpty {
+                for letter in letters { found.insert(String(decoding: letter.payload, as: UTF8.self)) }
+                last = letters[letters.count - 1].id
+            }
+            state.withLock { state in
+                let missing = state.deadLettered.subtracting(found).sorted()
+                if !missing.isEmpty { state.problems.append("dead letters that are not in the ledger: \(missing)") }
+            }
+        } catch {
+            state.withLock { $0.problems.append("the dead letters cannot be read: \(error)") }
+        }
+    }
+
     /// Records the effects that the ledger holds and did not hold before; that they cannot be read is a problem.
     func see(_ ledger: Ledger, _ read: (LedgerReader) throws -> [SimulatedEffect]) {
         do { see(try read(ledger.reader)) } catch {
-            state.withLock { $0.problems.append("the effects cannot be read: \(error)") }
+            add(problem: "the effects cannot be read: \(error)")
         }
     }
 
@@ -67,15 +92,22 @@ final class SimulatedRecord: Sendable {
         let new = state.withLock { state in effects.filter { state.effects.insert($0).inserted } }
         for effect in new {
             add { history in
-                .effect(
+                let event = History.Event.effect(
                     history.message(effect.message),
                     try history.partition(effect.partition),
                     offset: effect.offset,
                     generation: effect.generation
                 )
+                return effect.name.map { history.naming(event, EffectName(text: $0, isOutside: false)) } ?? event
             }
         }
     }
+
+    /// Adds a problem, on one line.
+    func add(problem: String) { state.withLock { $0.problems.append(problem) } }
+
+    /// Whether a service outside gets this for the first time. It outlives all processes of the simulation.
+    func isNew(_ request: String) -> Bool { state.withLock { $0.known.insert(request).inserted } }
 
     /// How many effects were seen, of how many messages.
     var effectCounts: (effects: Int, messages: Int) {
@@ -95,4 +127,8 @@ final class SimulatedRecord: Sendable {
             return history
         }
     }
+}
+
+extension Array {
+    fileprivate var nonEmpty: Self? { isEmpty ? nil : self }
 }
