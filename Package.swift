@@ -135,7 +135,7 @@ let package = Package(
         .testTarget(
             name: "RatchetBrokerTests",
             dependencies: [
-                "RatchetBroker", "Ratchet", "LMDB", "CFaults",
+                "RatchetBroker", "Ratchet", "LMDB", "CFaults", "Seeds",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]

@@ -33,6 +33,10 @@ extension Environment {
         public var durability: Durability
         /// What this process may do. Default: ``Access/readWrite``.
         public var access: Access
+        /// Whether opening reads all pages first and refuses a file in which they are not as LMDB leaves them. It takes
+        /// as long as reading the file does, without values of more than half a page. Only for who has the environment
+        /// alone, as with an ``OwnerFile``: pages that are being written seem damaged. Default: false.
+        public var checksPages = false
 
         /// The defaults, but for what is given.
         ///

@@ -54,6 +54,9 @@ extension Environment {
         configuration: Configuration,
         initialize: (borrowing WriteTransaction) throws -> Void
     ) throws {
+        var configuration = configuration
+        // There is no file yet.
+        configuration.checksPages = false
         let environment = try openExisting(at: temporary, configuration: configuration)
         defer { environment.close() }
         try environment.write(initialize)

@@ -36,6 +36,8 @@ extension Environment {
         try Registry.register(identity, path: path)
         let handle: OpaquePointer
         do {
+            // LMDB may not survive what is found.
+            if configuration.checksPages { try PageCheck.run(on: path + "/data.mdb") }
             handle = try openHandle(at: path, configuration)
         } catch {
             Registry.unregister(identity)

@@ -38,6 +38,17 @@ public final class OwnerFile: Sendable {
         process = getpid()
     }
 
+    /// Takes the lock where there is an environment already; nil where there is none.
+    ///
+    /// - Parameter directory: The environment's folder.
+    /// - Throws: As ``init(in:)``.
+    public convenience init?(ofExisting directory: String) throws(LMDBError) {
+        guard let data = try? Platform.status(of: "\(directory)/data.mdb"), data.kind == .other, data.size > 0 else {
+            return nil
+        }
+        try self.init(in: directory)
+    }
+
     deinit { release() }
 
     /// Lets another process open the environment. Idempotent.

@@ -42,6 +42,13 @@ enum Platform {
 }
 
 extension Platform {
+    /// Below 0, 0 or above: byte by byte, the shorter first.
+    static func compare(_ one: UnsafeRawBufferPointer, _ other: UnsafeRawBufferPointer) -> Int {
+        let count = min(one.count, other.count)
+        let order = count == 0 ? 0 : Int(memcmp(one.baseAddress!, other.baseAddress!, count))
+        return order == 0 ? one.count - other.count : order
+    }
+
     enum Kind { case absent, folder, other }
 
     /// What one folder or file is, beyond its name.
@@ -132,7 +139,23 @@ struct OpenFile: ~Copyable {
         guard descriptor >= 0 else { throw PlatformError(number: errno) }
     }
 
+    init(reading path: String) throws(PlatformError) {
+        descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw PlatformError(number: errno) }
+    }
+
     deinit { _ = close(descriptor) }
+
+    /// Calls a closure with the file's bytes, all of them in memory as they are looked at.
+    func withMap<R>(_ body: (UnsafeRawBufferPointer) throws -> R) throws -> R {
+        let size = try status.size
+        guard size > 0 else { return try body(UnsafeRawBufferPointer(start: nil, count: 0)) }
+        guard let start = mmap(nil, size, PROT_READ, MAP_SHARED, descriptor, 0), start != MAP_FAILED else {
+            throw PlatformError(number: errno)
+        }
+        defer { munmap(start, size) }
+        return try body(UnsafeRawBufferPointer(start: start, count: size))
+    }
 
     var status: Platform.Status {
         get throws(PlatformError) {

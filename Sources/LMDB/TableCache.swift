@@ -12,6 +12,9 @@ struct TableCache {
 }
 
 extension Environment {
+    /// The names of the tables that are there and known, sorted.
+    public var tableNames: [String] { tables.withLock { $0.byName.keys.sorted() } }
+
     /// Opens the handles of all tables that exist and have none yet.
     ///
     /// An environment that is opened for reading calls this before each transaction, as another process creates its

@@ -27,6 +27,10 @@ extension Broker {
         public var tickInterval = Duration.milliseconds(500)
         /// How often ``Broker/run()`` removes what is older than its topic's retention. Default: 30 s.
         public var retentionInterval = Duration.seconds(30)
+        /// Whether the opening looks at the file's pages, and at all rows but the messages, and throws
+        /// ``BrokerError/Code/corrupted`` for one that has changed. Messages that were sent a few at a time lie in those
+        /// pages: then it takes as long as reading the file does. Default: true.
+        public var checksFile = true
         /// Timeouts and ticks go by this clock. Default: `ContinuousClock`.
         public var clock: any Clock<Duration> = ContinuousClock()
         /// Timestamps and retention by time go by this one. Default: the system's.

@@ -7,6 +7,11 @@ import Synchronization
 /// What a send returned for survives a crash of the process, of the operating system and of the power, as does what a
 /// commit returned for. One process has a directory at a time. A failed write ends the broker's use in this process:
 /// every later call throws ``BrokerError/Code/storage``, and another process finds what was acknowledged.
+///
+/// A file that the disk or another program has changed is not believed: the opening reads its pages and all rows but the
+/// messages, and messages are checked as they are read. A bit that has changed is reported then, or is one that nothing
+/// depends on. What this cannot tell is an old copy of the whole file from the real one, and several bits that were
+/// changed on purpose.
 public final class Broker: Sendable {
     /// The broker's id, 32 hexadecimal digits, made with its directory: positions are kept by it.
     public var id: String { storage.id }
@@ -28,7 +33,7 @@ public final class Broker: Sendable {
     /// Opens the broker in `directory`, which is created when it is absent or empty; its parent must exist.
     ///
     /// A crash while it is created leaves nothing that cannot be opened. Throws ``BrokerError``: `notABroker` when the
-    /// directory holds something else, `inUse` when another process or another `Broker` has it open, `storage` when it
+    /// directory holds something else, `corrupted` when its file was changed, `inUse` when another process or another `Broker` has it open, `storage` when it
     /// cannot be read or written.
     public convenience init(at directory: String, configuration: Configuration = Configuration()) async throws {
         try await self.init(opening: directory, configuration)
@@ -45,6 +50,7 @@ public final class Broker: Sendable {
         let settings = Storage.Settings(
             maximumBytes: configuration.maximumBytes,
             isDurable: configuration.isDurable,
+            checksFile: configuration.checksFile,
             writerTurns: configuration.writerTurns
         )
         let storage = try Storage(at: directory, settings, id: Self.makeID(configuration.random))

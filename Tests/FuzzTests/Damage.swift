@@ -41,9 +41,9 @@ extension [UInt8] {
     }
 
     /// Makes the last eight bytes the checksum of those before them, so that a decoder gets past it.
-    mutating func sealEnd() {
+    mutating func sealEnd(seed: UInt64) {
         guard count >= 8 else { return }
         removeLast(8)
-        appendLittleEndian(withUnsafeBytes { Checksum.xxh64($0) })
+        appendLittleEndian(withUnsafeBytes { Checksum.xxh64($0, seed: seed) })
     }
 }

@@ -10,10 +10,10 @@ struct LedgerLayoutTests {
         try await Fuzz.run("journal", seed, rounds: 3_000) { random in
             let (whole, other) = (Sample.journalEntry(&random), Sample.journalEntry(&random))
             var bytes = whole.damaged(by: other, &random)
-            let isBelieved = bytes.withUnsafeBytes { JournalEntry($0)?.verified() ?? false }
+            let isBelieved = bytes.withUnsafeBytes { JournalEntry($0)?.verified(Sample.sequence) ?? false }
             #expect(isBelieved == (bytes == whole || bytes == other))
             if random.chance(50), bytes.count >= 16 {
-                let sum = bytes.withUnsafeBytes { JournalBuilder.checksum(of: $0) }
+                let sum = bytes.withUnsafeBytes { JournalBuilder.checksum(of: $0, sequence: Sample.sequence) }
                 bytes.withUnsafeMutableBytes { $0.storeBytes(of: sum.littleEndian, toByteOffset: 8, as: UInt64.self) }
             }
             // What a look-up finds after the opening has verified it is read without a second look at its checksum.
@@ -37,13 +37,15 @@ struct LedgerLayoutTests {
         try await Fuzz.run("position", seed, rounds: 10_000) { random in
             let (whole, other) = (Sample.position(&random), Sample.position(&random))
             var bytes = whole.damaged(by: other, &random)
-            let read = bytes.withUnsafeBytes { PositionLayout.decode($0) }
+            let read = bytes.withUnsafeBytes { PositionLayout.decode($0, key: Sample.positionKey) }
             #expect((read != nil) == (bytes == whole || bytes == other))
-            bytes.sealEnd()
-            guard let sealed = bytes.withUnsafeBytes({ PositionLayout.decode($0) }) else { return }
+            bytes.sealEnd(seed: Sample.positionKey.withUnsafeBytes { Checksum.xxh64($0) })
+            guard let sealed = bytes.withUnsafeBytes({ PositionLayout.decode($0, key: Sample.positionKey) }) else {
+                return
+            }
             var again: [UInt8] = []
-            PositionLayout.encode(sealed, into: &again)
-            #expect(again.withUnsafeBytes { PositionLayout.decode($0) } == sealed)
+            PositionLayout.encode(sealed, key: Sample.positionKey, into: &again)
+            #expect(again.withUnsafeBytes { PositionLayout.decode($0, key: Sample.positionKey) } == sealed)
             var tracker = sealed.tracker
             let offset = Int64(random.below(2000))
             tracker.settle(offset..<offset + 3, digest: 1)
@@ -59,7 +61,7 @@ struct LedgerLayoutTests {
             var bytes = whole.damaged(by: other, &random)
             let read = bytes.withUnsafeBytes { DeadLetterLayout.decode($0, id: 1) }
             #expect((read != nil) == (bytes == whole || bytes == other))
-            bytes.sealEnd()
+            bytes.sealEnd(seed: Sample.sequence)
             guard let sealed = bytes.withUnsafeBytes({ DeadLetterLayout.decode($0, id: 1) }) else { return }
             #expect(sealed.payload.count + sealed.deliveries.count * 16 <= bytes.count)
             #expect(sealed.idempotencyKey?.description.isEmpty != true)
@@ -76,8 +78,8 @@ struct LedgerLayoutTests {
             var items: [OutboxItem] = []
             let isBelieved = bytes.withUnsafeBytes { OutboxLayout.scan($0, of: 1, into: &items) }
             #expect(isBelieved == (bytes == whole || bytes == other))
-            bytes.sealEnd()
-            _ = bytes.withUnsafeBytes { OutboxLayout.count(of: $0) }
+            bytes.sealEnd(seed: Sample.sequence)
+            _ = bytes.withUnsafeBytes { OutboxLayout.count(of: $0, number: Sample.sequence) }
             items = []
             guard bytes.withUnsafeBytes({ OutboxLayout.scan($0, of: 1, into: &items) }) else { return }
             var batch = OutgoingBatch()

@@ -20,6 +20,10 @@ enum Sample {
         return record
     }
 
+    /// The number under which entries, letters and so on are written.
+    static let sequence: UInt64 = 1
+    static let positionKey = PositionLayout.key(cluster: "c", topic: "t", partition: 0, group: "g")
+
     static func journalEntry(_ random: inout SeededRandom) -> [UInt8] {
         var builder = JournalBuilder()
         let partitions = (0...random.below(3)).map { builder.number(of: TopicPartition("orders", $0)) }
@@ -39,7 +43,7 @@ enum Sample {
             }
         }
         var bytes = [UInt8](repeating: 0, count: builder.byteCount)
-        bytes.withUnsafeMutableBytes { builder.write(to: $0, time: 5) }
+        bytes.withUnsafeMutableBytes { builder.write(to: $0, sequence: sequence, time: 5) }
         return bytes
     }
 
@@ -50,13 +54,17 @@ enum Sample {
             tracker.settle(start..<start + Int64(random.below(5)) + 1, digest: random.next())
         }
         var bytes: [UInt8] = []
-        PositionLayout.encode(.init(tracker: tracker, generation: Int64(random.below(100))), into: &bytes)
+        PositionLayout.encode(
+            .init(tracker: tracker, generation: Int64(random.below(100))),
+            key: positionKey,
+            into: &bytes
+        )
         return bytes
     }
 
-    static func deadLetter(_ random: inout SeededRandom) throws -> DeadLetter {
+    static func deadLetter(_ random: inout SeededRandom, id: UInt64 = sequence) throws -> DeadLetter {
         DeadLetter(
-            id: 1,
+            id: id,
             reason: .handler,
             partition: TopicPartition("orders", random.below(9)),
             offset: Int64(random.below(1 << 40)),
@@ -78,7 +86,7 @@ enum Sample {
         )
     }
 
-    static func outboxEntry(_ random: inout SeededRandom) throws -> [UInt8] {
+    static func outboxEntry(_ random: inout SeededRandom, as number: UInt64 = sequence) throws -> [UInt8] {
         var batch = OutgoingBatch()
         for _ in 0...random.below(6) {
             try batch.append(
@@ -90,7 +98,7 @@ enum Sample {
             )
         }
         var entries: [[UInt8]] = []
-        OutboxLayout.encode(batch) { entries.append($0) }
+        OutboxLayout.encode(batch, from: number) { entries.append($1) }
         return entries[0]
     }
 }

@@ -39,9 +39,9 @@ struct StoredLedgerTests {
         var rows = stored.rows
         for number in 1...2 as ClosedRange<UInt64> {
             let key = withUnsafeBytes(of: number) { Array($0) }
-            let letter = DeadLetterLayout.encode(try Sample.deadLetter(&random))
+            let letter = DeadLetterLayout.encode(try Sample.deadLetter(&random, id: number))
             rows.append(.init(table: "deadletters", keys: .integers, key: key, value: letter))
-            let entry = try Sample.outboxEntry(&random)
+            let entry = try Sample.outboxEntry(&random, as: number)
             rows.append(.init(table: "outbox", keys: .integers, key: key, value: entry))
         }
         try stored.write(rows)

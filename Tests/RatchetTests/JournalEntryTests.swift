@@ -61,6 +61,7 @@ struct JournalEntryTests {
         return [UInt8](unsafeUninitializedCapacity: count) { buffer, used in
             builder.write(
                 to: UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<count]),
+                sequence: 4,
                 time: time
             )
             used = count
@@ -77,7 +78,7 @@ struct JournalEntryTests {
         let samples = Self.samples(&random, count: count)
         try Self.entry(of: samples, time: 77).withUnsafeBytes { bytes in
             let entry = try #require(JournalEntry(bytes))
-            #expect(entry.verified())
+            #expect(entry.verified(4) && !entry.verified(5))
             #expect(entry.count == count)
             #expect(entry.time == 77)
             #expect(try entry.partitions() == Self.partitions)
@@ -134,7 +135,7 @@ struct JournalEntryTests {
         for index in whole.indices {
             var bytes = whole
             bytes[index] ^= UInt8.random(in: 1...255, using: &random)
-            let isBelieved = bytes.withUnsafeBytes { JournalEntry($0)?.verified() ?? false }
+            let isBelieved = bytes.withUnsafeBytes { JournalEntry($0)?.verified(4) ?? false }
             #expect(!isBelieved, "byte \(index)")
         }
     }

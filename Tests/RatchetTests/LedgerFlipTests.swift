@@ -1,6 +1,6 @@
-import CFaults
 import LMDB
 import Seeds
+import Synchronization
 import Testing
 
 @testable import Ratchet
@@ -10,143 +10,141 @@ import Testing
 #else
     import Foundation
 #endif
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
-#if os(Linux)
-    @Suite("Ledger: flipped bits")
-    struct LedgerFlipTests {
-        @Test(
-            "A bit that flips in a record, a position, an outbox entry or a dead letter is found, or harmless",
-            arguments: Seed.some(1)
-        )
-        func guardedRows(seed: Seed) async throws {
-            let scratch = try ScratchFolder()
-            try await FlippedLedger.make(in: scratch)
+@Suite("Ledger: flipped bits")
+struct LedgerFlipTests {
+    @Test("A bit that flips anywhere in a ledger's file is reported, or changes no answer", arguments: Seed.some(1))
+    func everywhere(seed: Seed) async throws {
+        let scratch = try ScratchFolder()
+        try await FlippedLedger.make(at: scratch("ledger"))
+        try FileManager.default.moveItem(atPath: scratch("ledger/data.mdb"), toPath: scratch("whole"))
+        let flips = try Flips(in: scratch.path, seed: seed)
+        while flips.tried < flips.count {
             await #expect(processExitsWith: .success) { [path = scratch.path as String, seed = seed.value as UInt64] in
-                let ledger = try FlippedLedger(in: path)
-                let places = try ledger.guardedBytes()
-                try #require(places.count > 2000)
-                var random = SeededRandom(state: seed)
-                var found = 0
-                for _ in 0..<300 {
-                    let (place, bit) = (places[random.below(places.count)], random.below(8))
-                    let outcome = try ledger.outcome(flippingBit: bit, of: place)
-                    #expect(outcome == .same || outcome == .error, "bit \(bit) of byte \(place); RATCHET_SEED=\(seed)")
-                    if outcome == .error { found += 1 }
-                }
-                #expect(found > 100, "RATCHET_SEED=\(seed)")
+                let flips = try Flips(in: path, seed: Seed(value: seed))
+                try await flips.run(isTyped: FlippedLedger.isTyped) { try await FlippedLedger.content(of: $0) }
             }
         }
+        let report = try flips.report(as: "flip.ledger")
+        #expect(report.findings == 0, "\(report), \(seed)")
+        // Pages that are in use are more than half of it.
+        #expect(report.refused > report.injected / 5, "\(report), \(seed)")
+    }
+}
+
+/// A small ledger with something in each of its tables.
+private enum FlippedLedger {
+    private struct Refused: Error {}
+
+    private static let totals = StateTable<Int, [UInt8]>("totals")
+    private static let documents = StateTable<String, [Int]>(json: "documents")
+
+    private static func open(_ path: String) throws -> Ledger {
+        var configuration = Ledger.Configuration.quick
+        configuration.logger = LogRecorder().logger
+        // Ids are the same in each process.
+        let random = Mutex(SeededRandom(state: 1))
+        configuration.random = { random.withLock { $0.next() } }
+        return try Ledger(at: path, configuration: configuration)
     }
 
-    /// A small ledger's file, in which one bit at a time is another.
-    private struct FlippedLedger {
-        enum Outcome: Equatable {
-            /// It serves what it did before, or says that it cannot.
-            case same, error
-            /// It serves something else, or the process died.
-            case other, died(Int32)
+    static func isTyped(_ error: any Error) -> Bool {
+        error is LedgerError || error is CorruptionError || error is LMDBError
+    }
+
+    /// Settles messages of two partitions, with state, dead letters and published ones among them.
+    static func make(at path: String) async throws {
+        let ledger = try open(path)
+        try await ledger.bind(to: "billing")
+        for partition in 0..<2 {
+            let driver = try await SettlementDriver(ledger, partition: partition)
+            try await settle(0..<30, driver)
         }
+        try await ledger.write { transaction in
+            for number in 0..<60 { try transaction.put(totals, number, Array(repeating: 7, count: number % 50)) }
+            try transaction.put(documents, "large", Array(0..<900))
+        }
+        _ = try await ledger.remember(keys(0..<5))
+        await ledger.close()
+    }
 
-        private struct Refused: Error {}
+    @discardableResult
+    private static func settle(_ offsets: Range<Int64>, _ driver: SettlementDriver) async throws -> [String] {
+        let partition = driver.lease.partition.partition
+        let handler = ScriptedHandler { entry, transaction in
+            if entry.offset % 10 == 9 { throw Refused() }
+            if entry.offset % 5 == 0 { try transaction.publish(entry.offset, to: "receipts", key: "a key") }
+            try transaction.update(ScriptedHandler.counts, "\(entry.offset % 7)", default: 0) { $0 += 1 }
+        } decision: { _, _ in
+            .deadLetter
+        }
+        return try await driver.settle(
+            offsets.map { SampleMessage($0, id: "\(partition)-\($0)", "text \($0)") },
+            with: handler
+        ).names
+    }
 
-        private let path: String
-        private let bytes: [UInt8]
-        private let content: [String]
+    private static func keys(_ range: Range<Int>) throws -> KeyBatch {
+        var batch = KeyBatch()
+        for number in range { try batch.append("request-\(number)") }
+        return batch
+    }
 
-        /// Settles messages of two partitions, with dead letters and published ones among them.
-        static func make(in scratch: ScratchFolder) async throws {
-            let ledger = try Ledger(at: scratch("ledger"), configuration: .quick)
-            let handler = ScriptedHandler { entry, transaction in
-                if entry.offset % 10 == 9 { throw Refused() }
-                if entry.offset % 5 == 0 { try transaction.publish(entry.offset, to: "receipts", key: "a key") }
-            } decision: { _, _ in
-                .deadLetter
-            }
+    /// All that a ledger tells whoever opens it and goes on with it, before and after it is closed once more.
+    static func content(of path: String) async throws -> Flips.Content {
+        let ledger = try open(path)
+        do {
+            var content = try await answers(of: ledger)
+            content.done.append("\(try await ledger.remember(keys(0..<8)))")
             for partition in 0..<2 {
-                let driver = try await SettlementDriver(ledger, partition: partition)
-                for start in [0, 10, 20] as [Int64] {
-                    let samples = (start..<start + 10).map { SampleMessage($0, id: "\(partition)-\($0)", "text \($0)") }
-                    try await driver.settle(samples, with: handler)
-                }
+                let driver = try await SettlementDriver(ledger, partition: partition, generation: 2)
+                content.done.append("\(driver.lease.startOffset)")
+                // A redelivery, the same events under new offsets, and new ones.
+                content.done.append("\(try await settle(25..<36, driver))")
+                let again = (0..<4).map { SampleMessage(36 + Int64($0), id: "\(partition)-\($0 * 9)") }
+                content.done.append("\(try await driver.settle(again).names)")
             }
             await ledger.close()
-        }
-
-        init(in scratch: String) throws {
-            path = scratch + "/ledger"
-            bytes = [UInt8](try Data(contentsOf: URL(filePath: path + "/data.mdb")))
-            content = try Self.content(of: path)
-        }
-
-        private static func open(_ path: String) throws -> Ledger {
-            var configuration = Ledger.Configuration.quick
-            // No thread: it would not be there after a fork.
-            configuration.writerTurns = { _ in }
-            return try Ledger(at: path, configuration: configuration)
-        }
-
-        /// All that a ledger serves from rows that have a checksum.
-        private static func content(of path: String) throws -> [String] {
-            let ledger = try open(path)
-            defer { ledger.abandon() }
-            let items = try ledger.outbox.scan(from: 0, messages: 1000)
-            let messages = try ledger.outbox.read(items)
-            let known = try (0..<60).map { number in
-                let key = try IdempotencyKey("\(number / 30)-\(number % 30)")
-                return ledger.journal.candidates(key.stored.withUnsafeBytes { ledger.journal.fingerprint($0) })
+            let reopened = try open(path)
+            do {
+                let after = try await answers(of: reopened)
+                await reopened.close()
+                return Flips.Content(done: content.done + after.done, rest: content.rest + after.rest)
+            } catch {
+                await reopened.close()
+                throw error
             }
-            let positions = try ledger.environment.write { transaction in
-                try (0..<2).map { number in
-                    let position = try ledger.store.position(SettlementDriver.key(number), in: transaction)
-                    return "\(position.isKnown) \(position.tracker) \(position.generation)"
-                }
-            }
-            let letters = try ledger.reader.deadLetters()
-            return ["\(items)", "\(messages.topics) \(messages.bytes)", "\(known)", "\(positions)", "\(letters)"]
-        }
-
-        /// Where in the file the rows that have a checksum lie.
-        func guardedBytes() throws -> [Int] {
-            let ledger = try Self.open(path)
-            defer { ledger.abandon() }
-            let tables = ledger.store.tables
-            let rows = try ledger.environment.read { transaction in
-                var rows: [[UInt8]] = []
-                for table in [tables.journal, tables.positions, tables.outbox, tables.deadLetters] {
-                    try transaction.withCursor(in: table) { cursor in
-                        var row = try cursor.first()
-                        while let found = row {
-                            rows.append(Array(found.value))
-                            row = try cursor.next()
-                        }
-                    }
-                }
-                return rows
-            }
-            return rows.flatMap { row in bytes.firstRange(of: row).map(Array.init) ?? [] }
-        }
-
-        /// What a process of its own makes of it.
-        func outcome(flippingBit bit: Int, of place: Int) throws -> Outcome {
-            var flipped = bytes
-            flipped[place] ^= 1 << bit
-            try? FileManager.default.removeItem(atPath: path + "/lock.mdb")
-            try Data(flipped).write(to: URL(filePath: path + "/data.mdb"))
-            let child = faults_fork()
-            if child == 0 {
-                do { faults_exit(try Self.content(of: path) == content ? 0 : 2) } catch { faults_exit(1) }
-            }
-            return switch faults_wait(child) {
-            case 0: .same
-            case 1: .error
-            case 2: .other
-            case let code: .died(code)
-            }
+        } catch {
+            await ledger.close()
+            throw error
         }
     }
-#endif
+
+    private static func answers(of ledger: Ledger) async throws -> Flips.Content {
+        try await ledger.bind(to: "billing")
+        var done: [String] = []
+        for partition in 0..<3 {
+            done.append("\(try await ledger.position(SettlementDriver.key(partition)) as OffsetTracker?)")
+        }
+        let items = try ledger.outbox.scan(from: 0, messages: 1000)
+        let messages = try ledger.outbox.read(items)
+        let reader = ledger.reader
+        // A new epoch, and what was done since the truth was read, is not the file's.
+        let letters = try reader.deadLetters().map { letter in
+            "\(letter.id) \(letter.partition) \(letter.offset) \(letter.payload) \(letter.errorType) \(letter.deliveryCount)"
+        }
+        var state: [String] = []
+        try reader.forEach(in: totals) { state.append("\($0) \($1)") }
+        try reader.forEach(in: documents) { state.append("\($0) \($1)") }
+        try reader.forEach(in: ScriptedHandler.counts) { state.append("\($0) \($1)") }
+        for number in 0..<61 { state.append("\(try reader.get(totals, number) as [UInt8]?)") }
+        let counts = try [reader.outboxCount(), reader.deadLetterCount(), reader.count(totals), ledger.keyCount]
+        return Flips.Content(
+            done: done,
+            rest: [
+                ledger.id, "\(items)", "\(messages.topics) \(messages.bytes)", "\(letters)", "\(state)", "\(counts)",
+                "\(try reader.totals())",
+            ]
+        )
+    }
+}

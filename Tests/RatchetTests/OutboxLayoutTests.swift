@@ -5,19 +5,20 @@ import Testing
 
 @Suite("Outbox layout")
 struct OutboxLayoutTests {
-    private static func entries(_ batch: OutgoingBatch) -> [[UInt8]] {
+    private static func entries(_ batch: OutgoingBatch, from first: UInt64 = 1) -> [[UInt8]] {
         var entries: [[UInt8]] = []
-        OutboxLayout.encode(batch) { entries.append($0) }
+        OutboxLayout.encode(batch, from: first) { entries.append($1) }
         return entries
     }
 
     /// The messages of an entry, read in the order that `shuffle` makes; nil if it is not an entry.
     private static func decode(
         _ entry: [UInt8],
+        as number: UInt64 = 1,
         in shuffle: ([OutboxItem]) -> [OutboxItem] = { $0 }
     ) throws -> [OutgoingMessage]? {
         var items: [OutboxItem] = []
-        guard entry.withUnsafeBytes({ OutboxLayout.scan($0, of: 1, into: &items) }) else { return nil }
+        guard entry.withUnsafeBytes({ OutboxLayout.scan($0, of: number, into: &items) }) else { return nil }
         var batch = OutgoingBatch()
         for item in shuffle(items) {
             _ = try #require(entry.withUnsafeBytes { OutboxLayout.append(item, of: $0, topic: nil, to: &batch) })
@@ -46,6 +47,7 @@ struct OutboxLayoutTests {
             #expect(try Self.decode(damaged) == nil, "byte \(index)")
             #expect(try Self.decode(Array(bytes[..<index])) == nil, "the first \(index) bytes")
         }
+        #expect(try Self.decode(bytes, as: 2) == nil)
     }
 
     @Test("A message of an entry that is no longer what was scanned is refused, not read past the end")
@@ -71,9 +73,10 @@ struct OutboxLayoutTests {
             OutgoingMessage(to: "a", key: "k", payload: [], partition: 1),
         ]
         let alone = [OutgoingMessage(to: "a", payload: []), OutgoingMessage(to: "a", payload: [])]
-        let entry = Self.entries(try OutgoingBatch(alone + messages))[0]
+        let batch = try OutgoingBatch(alone + messages)
         let lanes = try (1...2 as ClosedRange<UInt64>).map { number in
             var items: [OutboxItem] = []
+            let entry = Self.entries(batch, from: number)[0]
             let isEntry = entry.withUnsafeBytes { OutboxLayout.scan($0, of: number, into: &items) }
             try #require(isEntry)
             return items.map(\.lane)
@@ -89,7 +92,7 @@ struct OutboxLayoutTests {
             OutgoingMessage(to: "t\(number)", key: "k", payload: [UInt8](repeating: UInt8(number), count: size))
         }
         let entries = Self.entries(try OutgoingBatch(messages))
-        let decoded = try entries.map { try #require(try Self.decode($0)) }
+        let decoded = try entries.enumerated().map { try #require(try Self.decode($1, as: UInt64($0 + 1))) }
         #expect(decoded.map(\.count) == [2, 2, 1, 1, 1])
         #expect(decoded.flatMap { $0 } == messages)
     }
@@ -97,7 +100,8 @@ struct OutboxLayoutTests {
     @Test("A batch of more messages and topics than an entry can number is cut")
     func manyTopics() throws {
         let messages = (0..<70_000).map { OutgoingMessage(to: "t\($0)", payload: []) }
-        let decoded = try Self.entries(try OutgoingBatch(messages)).map { try #require(try Self.decode($0)) }
+        let entries = Self.entries(try OutgoingBatch(messages))
+        let decoded = try entries.enumerated().map { try #require(try Self.decode($1, as: UInt64($0 + 1))) }
         #expect(decoded.map(\.count) == [65_535, 4_465])
         #expect(decoded.flatMap { $0 } == messages)
     }

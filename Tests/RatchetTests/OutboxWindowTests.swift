@@ -20,11 +20,9 @@ struct OutboxWindowTests {
         while !rest.isEmpty {
             let part = rest.prefix(random.below(count) + 1)
             rest = rest.dropFirst(part.count)
-            try OutboxLayout.encode(try OutgoingBatch(part)) { entry in
+            try OutboxLayout.encode(try OutgoingBatch(part), from: UInt64(entries.count + 1)) { number, entry in
                 var items: [OutboxItem] = []
-                let isEntry = entry.withUnsafeBytes {
-                    OutboxLayout.scan($0, of: UInt64(entries.count + 1), into: &items)
-                }
+                let isEntry = entry.withUnsafeBytes { OutboxLayout.scan($0, of: number, into: &items) }
                 try #require(isEntry)
                 entries.append(items)
             }

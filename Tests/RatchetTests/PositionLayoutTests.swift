@@ -16,12 +16,12 @@ struct PositionLayoutTests {
 
     private static func encode(_ position: PositionLayout.Position) -> [UInt8] {
         var bytes: [UInt8] = [1, 2, 3]
-        PositionLayout.encode(position, into: &bytes)
+        PositionLayout.encode(position, key: [7], into: &bytes)
         return bytes
     }
 
-    private static func decode(_ bytes: [UInt8]) -> PositionLayout.Position? {
-        bytes.withUnsafeBytes { PositionLayout.decode($0) }
+    private static func decode(_ bytes: [UInt8], key: [UInt8] = [7]) -> PositionLayout.Position? {
+        bytes.withUnsafeBytes { PositionLayout.decode($0, key: key) }
     }
 
     @Test("A position is read as it was written", arguments: Seed.some(100))
@@ -42,6 +42,7 @@ struct PositionLayoutTests {
             #expect(Self.decode(Array(bytes[..<index])) == nil, "the first \(index) bytes")
         }
         #expect(Self.decode(bytes + [0]) == nil)
+        #expect(Self.decode(bytes, key: [6]) == nil)
     }
 
     @Test("No two partitions share a key, and every key fits LMDB")

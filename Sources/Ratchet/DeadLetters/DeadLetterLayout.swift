@@ -3,6 +3,8 @@
 ///     version u8 | reason u8 | attempts u32 | offset i64 | time i64 | generation i64 | partition i32
 ///     | topic | group | errorType | errorMessage | ledger | epoch | idempotencyKey | record  (each behind its length, u32)
 ///     | deliveryCount u32 | listed u32 | (partition i32 | offset i64 | topic)* | xxh64 u64
+///
+/// The checksum is seeded with the letter's number.
 package enum DeadLetterLayout {
     package static let version: UInt8 = 1
     /// The longest error text that is kept, in bytes.
@@ -39,16 +41,16 @@ package enum DeadLetterLayout {
             bytes.appendLittleEndian(delivery.offset)
             bytes.appendBlock(delivery.partition.topic.utf8)
         }
-        bytes.appendLittleEndian(bytes.withUnsafeBytes { Checksum.xxh64($0) })
+        bytes.appendLittleEndian(bytes.withUnsafeBytes { Checksum.xxh64($0, seed: letter.id) })
         return bytes
     }
 
-    /// The dead letter in `bytes`, nil if they are not one.
+    /// The dead letter in `bytes`, nil if they are not the one of that number.
     package static func decode(_ bytes: UnsafeRawBufferPointer, id: UInt64) -> DeadLetter? {
         guard bytes.count > 8 else { return nil }
         let body = UnsafeRawBufferPointer(rebasing: bytes[..<(bytes.count - 8)])
         let sum = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: body.count, as: UInt64.self))
-        guard sum == Checksum.xxh64(body) else { return nil }
+        guard sum == Checksum.xxh64(body, seed: id) else { return nil }
         var reader = ByteReader(body)
         guard reader.integer(UInt8.self) == version,
             let reason = reader.integer().flatMap(DeadLetter.Reason.init(rawValue:)),

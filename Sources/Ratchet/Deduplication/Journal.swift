@@ -36,7 +36,9 @@ package final class Journal: Sendable {
             var row = try cursor.first()
             while let current = row {
                 let sequence = current.integerKey
-                guard let entry = JournalEntry(current.value), entry.verified() else { throw Self.corrupted(sequence) }
+                guard let entry = JournalEntry(current.value), entry.verified(sequence) else {
+                    throw Self.corrupted(sequence)
+                }
                 try state.withLock { state in
                     if state.frontTime == nil {
                         state.front = sequence
@@ -110,7 +112,7 @@ package final class Journal: Sendable {
         in transaction: borrowing WriteTransaction
     ) throws {
         try transaction.reserve(builder.byteCount, for: sequence, in: table, .append) {
-            builder.write(to: $0, time: time)
+            builder.write(to: $0, sequence: sequence, time: time)
         }
         state.withLock { state in
             if state.frontTime == nil {
@@ -228,7 +230,7 @@ extension Journal {
     private func replace(_ sequence: UInt64, with bytes: inout [UInt8], in transaction: borrowing WriteTransaction)
         throws
     {
-        let sum = bytes.withUnsafeBytes { JournalBuilder.checksum(of: $0) }
+        let sum = bytes.withUnsafeBytes { JournalBuilder.checksum(of: $0, sequence: sequence) }
         bytes.withUnsafeMutableBytes { $0.storeBytes(of: sum.littleEndian, toByteOffset: 8, as: UInt64.self) }
         let entry = bytes
         _ = try entry.withUnsafeBytes { try transaction.put($0, for: sequence, in: table) }
@@ -240,7 +242,9 @@ extension Journal {
     ) throws -> (sequence: UInt64, entry: JournalEntry, bytes: [UInt8])? {
         try transaction.withCursor(in: table) { cursor in
             guard let row = try cursor.seek(atLeast: from) else { return nil }
-            guard let entry = JournalEntry(row.value), entry.verified() else { throw Self.corrupted(row.integerKey) }
+            guard let entry = JournalEntry(row.value), entry.verified(row.integerKey) else {
+                throw Self.corrupted(row.integerKey)
+            }
             return (row.integerKey, entry, Array(row.value))
         }
     }

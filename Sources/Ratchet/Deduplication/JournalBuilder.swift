@@ -21,7 +21,7 @@ package struct JournalBuilder: ~Copyable {
     /// The fingerprint of record `index`.
     package func fingerprint(at index: Int) -> UInt64 { fingerprints[index] }
 
-    /// The size of the entry that ``write(to:time:)`` will write, in bytes.
+    /// The size of the entry that ``write(to:sequence:time:)`` will write, in bytes.
     package var byteCount: Int {
         JournalLayout.headerSize + JournalLayout.slots(for: count) * 2 + count * 4 + size
             + partitions.reduce(0) { $0 + 6 + $1.topic.utf8.count }
@@ -93,8 +93,9 @@ package struct JournalBuilder: ~Copyable {
         return nil
     }
 
-    /// Writes the entry of ``byteCount`` bytes, as committed at `time` (milliseconds of ledger time).
-    package func write(to entry: UnsafeMutableRawBufferPointer, time: Int64) {
+    /// Writes the entry of ``byteCount`` bytes that is committed under `sequence` at `time` (milliseconds of ledger
+    /// time).
+    package func write(to entry: UnsafeMutableRawBufferPointer, sequence: UInt64, time: Int64) {
         let slots = JournalLayout.slots(for: count)
         let directory = entry.baseAddress! + JournalLayout.headerSize
         let offsets = directory + slots * 2
@@ -120,7 +121,7 @@ package struct JournalBuilder: ~Copyable {
         recordsAt.copyMemory(from: records, byteCount: size)
         writePartitions(to: entry, at: partitionsAt)
         entry.storeBytes(
-            of: Self.checksum(of: UnsafeRawBufferPointer(entry)).littleEndian,
+            of: Self.checksum(of: UnsafeRawBufferPointer(entry), sequence: sequence).littleEndian,
             toByteOffset: 8,
             as: UInt64.self
         )
@@ -154,9 +155,10 @@ package struct JournalBuilder: ~Copyable {
         capacity = larger
     }
 
-    /// The checksum of an entry: all of it but for the checksum itself, the first eight bytes as the seed.
-    package static func checksum(of entry: UnsafeRawBufferPointer) -> UInt64 {
-        let head = UInt64(littleEndian: entry.loadUnaligned(as: UInt64.self))
+    /// The checksum of an entry: all of it but for the checksum itself, and its sequence.
+    package static func checksum(of entry: UnsafeRawBufferPointer, sequence: UInt64) -> UInt64 {
+        let first = UInt64(littleEndian: entry.loadUnaligned(as: UInt64.self))
+        let head = withUnsafeBytes(of: (first.littleEndian, sequence.littleEndian)) { Checksum.xxh64($0) }
         return Checksum.xxh64(UnsafeRawBufferPointer(rebasing: entry[16...]), seed: head)
     }
 }

@@ -1,6 +1,6 @@
 /// The encoding of one journal entry: the deduplication records of one commit, packed into one value.
 ///
-///     version u8 | zero u8 | partitions u16 | count u32 | xxh64 u64 (of all that follows) | ledgerTime i64 (ms)
+///     version u8 | zero u8 | partitions u16 | count u32 | xxh64 u64 (of all that follows, seeded with what precedes and the sequence) | ledgerTime i64 (ms)
 ///     | slots u32 | partitionsAt u32 | directory: slots × u16 | record offsets: count × u32 | records | partitions
 ///     record: keyLength u8 | outcome u8 | partition u16 | payloadDigest u32 | offset i64 | key | deadLetter u64, if dead-lettered
 ///     partition: topicLength u16 | partition i32 | topic
@@ -55,7 +55,7 @@ package struct JournalEntry {
     private var offsetsAt: Int { JournalLayout.headerSize + slots * 2 }
     private var recordsAt: Int { offsetsAt + count * 4 }
 
-    /// Checks the lengths; nil if they do not fit. `verified()` checks the checksum too.
+    /// Checks the lengths; nil if they do not fit. `verified(_:)` checks the checksum too.
     package init?(_ bytes: UnsafeRawBufferPointer) {
         guard bytes.count >= JournalLayout.headerSize, bytes[0] == JournalLayout.version else { return nil }
         self.bytes = bytes
@@ -69,9 +69,10 @@ package struct JournalEntry {
         else { return nil }
     }
 
-    package func verified() -> Bool {
+    /// Whether it is the entry that was written under this sequence.
+    package func verified(_ sequence: UInt64) -> Bool {
         let sum = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-        return bytes[1] == 0 && sum == JournalBuilder.checksum(of: bytes)
+        return bytes[1] == 0 && sum == JournalBuilder.checksum(of: bytes, sequence: sequence)
     }
 
     /// The record of that key, nil if it is not in this entry; throws ``CorruptionError`` when a length does not fit.

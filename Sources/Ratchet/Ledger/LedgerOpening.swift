@@ -11,10 +11,13 @@ struct LedgerOpening {
 
     static func open(at path: String, _ configuration: Ledger.Configuration) throws -> LedgerOpening {
         try check(configuration)
+        // Nobody may be writing while the pages are checked.
+        let known = try owner(ofExisting: path)
         let environment = try environment(at: path, configuration)
         do {
-            let owner = try owner(of: environment.path)
+            let owner = try known ?? owner(of: environment.path)
             let store = try load(environment, configuration)
+            if configuration.checksFile { try LedgerCheck.run(environment, store.tables) }
             let unconfirmed = try environment.read { try Outbox.messages(in: store.tables.outbox, of: $0) }
             return LedgerOpening(environment: environment, owner: owner, store: store, unconfirmed: unconfirmed)
         } catch {
@@ -24,10 +27,15 @@ struct LedgerOpening {
     }
 
     private static func owner(of path: String) throws -> OwnerFile {
-        do { return try OwnerFile(in: path) } catch {
-            guard error.code == .alreadyOpen else { throw error }
-            throw LedgerError(.inUse, "\(path): \(error.detail)")
-        }
+        do { return try OwnerFile(in: path) } catch { throw inUse(error, path) }
+    }
+
+    private static func owner(ofExisting path: String) throws -> OwnerFile? {
+        do { return try OwnerFile(ofExisting: path) } catch { throw inUse(error, path) }
+    }
+
+    private static func inUse(_ error: LMDBError, _ path: String) -> any Error {
+        error.code == .alreadyOpen ? LedgerError(.inUse, "\(path): \(error.detail)") : error
     }
 
     private static func check(_ configuration: Ledger.Configuration) throws(LedgerError) {
@@ -48,10 +56,11 @@ struct LedgerOpening {
         settings.quota = configuration.quota
         settings.maximumTables = configuration.maximumStateTables + 8
         settings.durability = configuration.isDurable ? .synced : .unsynced
+        settings.checksPages = configuration.checksFile
         let random = configuration.random
         do {
             return try Environment.open(at: path, configuration: settings) { transaction in
-                let tables = try LedgerTables(in: transaction)
+                let tables = try LedgerTables(making: transaction)
                 var version: [UInt8] = []
                 version.appendLittleEndian(LedgerTables.formatVersion)
                 let rows = [(LedgerMeta.kind, Array(LedgerTables.kind.utf8)), (LedgerMeta.version, version)]
@@ -66,26 +75,22 @@ struct LedgerOpening {
             throw LedgerError(.inUse, "\(path) is open in this process already; share the one `Ledger`")
         } catch let error as LMDBError where error.code == .invalid {
             throw LedgerError(.notALedger, "\(path): \(error.detail)")
+        } catch let error as LMDBError where error.code == .corrupted {
+            throw CorruptionError("\(path) (\(error.detail))")
         }
     }
 
     private static func load(_ environment: Environment, _ configuration: Ledger.Configuration) throws -> LedgerStore {
         let path = environment.path
-        return try environment.write { transaction in
-            guard let meta = try transaction.table("meta") else {
-                throw LedgerError(.notALedger, "\(path) is an LMDB environment of something else; choose another path")
-            }
-            try LedgerMeta.check(meta, of: transaction, path: path)
-            return try load(transaction, path, configuration)
-        }
+        return try environment.read { try load($0, path, configuration) }
     }
 
     private static func load(
-        _ transaction: borrowing WriteTransaction,
+        _ transaction: borrowing ReadTransaction,
         _ path: String,
         _ configuration: Ledger.Configuration
     ) throws -> LedgerStore {
-        let tables = try LedgerTables(in: transaction)
+        let tables = try LedgerTables(in: transaction, path: path)
         let secret = try row(LedgerMeta.secret, in: tables.meta, transaction, path)
         let ledgerID = try row(LedgerMeta.ledgerID, in: tables.meta, transaction, path)
         let fingerprint = Fingerprint(
@@ -112,7 +117,7 @@ struct LedgerOpening {
     private static func row(
         _ name: String,
         in meta: Table,
-        _ transaction: borrowing WriteTransaction,
+        _ transaction: borrowing ReadTransaction,
         _ path: String
     ) throws -> [UInt8] {
         guard let value = try LedgerMeta.getSealed(name, in: meta, of: transaction, path: path), value.count == 16
@@ -123,7 +128,7 @@ struct LedgerOpening {
     }
 
     private static func clock(
-        _ transaction: borrowing WriteTransaction,
+        _ transaction: borrowing ReadTransaction,
         _ tables: LedgerTables,
         _ path: String,
         _ configuration: Ledger.Configuration,
@@ -161,7 +166,7 @@ struct LedgerOpening {
         return clock
     }
 
-    private static func next(_ table: Table, _ transaction: borrowing WriteTransaction) throws -> UInt64 {
+    private static func next(_ table: Table, _ transaction: borrowing ReadTransaction) throws -> UInt64 {
         try transaction.withCursor(in: table) { try $0.last().map { $0.integerKey + 1 } ?? 1 }
     }
 

@@ -26,9 +26,7 @@ public final class LedgerReader: Sendable {
         do {
             let path = environment.path
             tables = try environment.read { transaction in
-                let tables = try LedgerTables(in: transaction, path: path)
-                try LedgerMeta.check(tables.meta, of: transaction, path: path)
-                return tables
+                try LedgerTables(in: transaction, path: path)
             }
         } catch {
             environment.close()
@@ -45,7 +43,11 @@ public final class LedgerReader: Sendable {
     public func get<Key, Value>(_ table: StateTable<Key, Value>, _ key: Key) throws -> Value? {
         try environment.read { transaction in
             guard let rows = try transaction.table(table.identity.storedName) else { return nil }
-            return try key.withRawBytes { try transaction.get($0, in: rows).map(table.coding.decode) }
+            return try key.withRawBytes { key in
+                try transaction.get(key, in: rows).map {
+                    try table.coding.decode(table.identity.rows.value(of: $0, key))
+                }
+            }
         }
     }
 
@@ -64,6 +66,7 @@ public final class LedgerReader: Sendable {
         while true {
             var rows: [(Key, Value)] = []
             let more = try chunk(of: table.identity.storedName, after: &last) { key, value in
+                let value = try table.identity.rows.value(of: value, key)
                 rows.append((try Key(rawBytes: key), try table.coding.decode(value)))
             }
             for (key, value) in rows { try body(key, value) }

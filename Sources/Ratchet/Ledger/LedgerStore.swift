@@ -88,7 +88,7 @@ final class LedgerStore: @unchecked Sendable {
 extension LedgerStore {
     /// The group that the ledger belongs to, nil before it is bound to one.
     func group(in transaction: borrowing WriteTransaction) throws -> String? {
-        let stored = try LedgerMeta.get(LedgerMeta.group, in: tables.meta, of: transaction)
+        let stored = try LedgerMeta.getSealed(LedgerMeta.group, in: tables.meta, of: transaction, path: path)
         return stored.map { String(decoding: $0, as: UTF8.self) }
     }
 
@@ -98,7 +98,7 @@ extension LedgerStore {
         let position: PartitionPosition
         let bytes = try key.withUnsafeBytes { try transaction.get($0, in: tables.positions) }
         if let bytes {
-            guard let stored = PositionLayout.decode(bytes) else {
+            guard let stored = PositionLayout.decode(bytes, key: key) else {
                 throw CorruptionError("a position in \(path)")
             }
             position = PartitionPosition(
@@ -116,7 +116,11 @@ extension LedgerStore {
 
     func write(_ position: PartitionPosition, in transaction: borrowing WriteTransaction) throws {
         var bytes: [UInt8] = []
-        PositionLayout.encode(.init(tracker: position.tracker, generation: position.generation), into: &bytes)
+        PositionLayout.encode(
+            .init(tracker: position.tracker, generation: position.generation),
+            key: position.key,
+            into: &bytes
+        )
         try position.key.withUnsafeBytes { key in
             _ = try bytes.withUnsafeBytes { try transaction.put($0, for: key, in: tables.positions) }
         }
@@ -137,9 +141,8 @@ extension LedgerStore {
 
     /// Appends what was published to the outbox.
     func append(_ batch: OutgoingBatch, in transaction: borrowing WriteTransaction) throws {
-        try OutboxLayout.encode(batch) { entry in
-            _ = try entry.withUnsafeBytes { try transaction.put($0, for: nextOutbox, in: tables.outbox, .append) }
-            nextOutbox += 1
+        nextOutbox = try OutboxLayout.encode(batch, from: nextOutbox) { number, entry in
+            _ = try entry.withUnsafeBytes { try transaction.put($0, for: number, in: tables.outbox, .append) }
         }
         totals.published += batch.count
     }

@@ -5,6 +5,8 @@ package struct LedgerTables: Sendable {
     /// The format that this library writes and reads.
     package static let formatVersion: UInt32 = 1
     static let kind = "ratchet ledger"
+    /// All but those of the state.
+    static let names = ["meta", "journal", "positions", "outbox", "deadletters"]
 
     let meta: Table
     let journal: Table
@@ -12,8 +14,8 @@ package struct LedgerTables: Sendable {
     let outbox: Table
     let deadLetters: Table
 
-    /// Opens the tables of an environment that is a ledger already.
-    init(in transaction: borrowing WriteTransaction) throws {
+    /// Makes the tables of a new ledger.
+    init(making transaction: borrowing WriteTransaction) throws {
         meta = try transaction.table("meta", create: true)
         journal = try transaction.table("journal", keys: .integers, create: true)
         positions = try transaction.table("positions", create: true)
@@ -21,13 +23,17 @@ package struct LedgerTables: Sendable {
         deadLetters = try transaction.table("deadletters", keys: .integers, create: true)
     }
 
-    /// Finds the tables in a ledger that another process may have open.
-    init(in transaction: borrowing ReadTransaction, path: String) throws {
-        guard let meta = try transaction.table("meta"), let journal = try transaction.table("journal", keys: .integers),
+    /// Finds the tables of a ledger.
+    init(in transaction: borrowing some Transaction & ~Copyable, path: String) throws {
+        guard let meta = try transaction.table("meta") else {
+            throw LedgerError(.notALedger, "\(path) is an LMDB environment of something else; choose another path")
+        }
+        try LedgerMeta.check(meta, of: transaction, path: path)
+        guard let journal = try transaction.table("journal", keys: .integers),
             let positions = try transaction.table("positions"),
             let outbox = try transaction.table("outbox", keys: .integers),
             let deadLetters = try transaction.table("deadletters", keys: .integers)
-        else { throw LedgerError(.notALedger, "\(path) is an LMDB environment of something else; choose another path") }
+        else { throw CorruptionError("the list of the tables of \(path)") }
         self.meta = meta
         self.journal = journal
         self.positions = positions
@@ -45,6 +51,7 @@ enum LedgerMeta {
     static let group = "group"
     static let clock = "clock"
     static let totals = "totals"
+    static let names = [kind, version, ledgerID, secret, group, clock, totals]
 
     static func get(_ name: String, in meta: Table, of transaction: borrowing some Transaction & ~Copyable) throws
         -> [UInt8]?

@@ -23,13 +23,14 @@ public struct LedgerTransaction: ~Copyable {
     /// The number of this attempt at the message, from 1.
     public var attempt: Int { scope.entry.map { Int($0.attempt) } ?? 1 }
 
-    /// The value of `key`, nil if there is none. Throws ``LMDBError``, or what decoding the value throws.
+    /// The value of `key`, nil if there is none. Throws ``LMDBError``, ``CorruptionError`` if the row is not what was
+    /// written, or what decoding the value throws.
     @inlinable
     public func get<Key, Value>(_ table: StateTable<Key, Value>, _ key: Key) throws -> Value? {
         let rows = try rows(of: table.identity)
         return try key.withRawBytes { key in
             guard let bytes = try transaction.get(key, in: rows) else { return nil }
-            return try table.coding.decode(bytes)
+            return try table.coding.decode(table.identity.rows.value(of: bytes, key))
         }
     }
 
@@ -39,7 +40,9 @@ public struct LedgerTransaction: ~Copyable {
         let rows = try rows(of: table.identity)
         try key.withRawBytes { key in
             keep(try transaction.get(key, in: rows), of: key, in: rows)
-            try table.coding.withBytes(value) { try transaction.put($0, for: key, in: rows) }
+            try table.coding.withBytes(value) { value in
+                try table.identity.rows.withRow(of: value, key) { _ = try transaction.put($0, for: key, in: rows) }
+            }
         }
     }
 
@@ -55,9 +58,14 @@ public struct LedgerTransaction: ~Copyable {
         try key.withRawBytes { key in
             let row = try transaction.raw.position(of: key, in: rows)
             keep(row.value, of: key, in: rows)
-            var value = try row.value.map(table.coding.decode) ?? initial()
+            var value =
+                try row.value.map { try table.coding.decode(table.identity.rows.value(of: $0, key)) } ?? initial()
             try body(&value)
-            try table.coding.withBytes(value) { try transaction.raw.put($0, at: row, for: key, in: rows) }
+            try table.coding.withBytes(value) { value in
+                try table.identity.rows.withRow(of: value, key) {
+                    try transaction.raw.put($0, at: row, for: key, in: rows)
+                }
+            }
         }
     }
 

@@ -173,6 +173,9 @@ struct Settlement<Handler: SettlementHandler>: ~Copyable {
         } catch let error as LMDBError where !error.isOfOneRow {
             // The transaction itself is in doubt, not the message.
             throw error
+        } catch let error as CorruptionError {
+            // The state is, whatever the message.
+            throw error
         } catch {
             noteDuration(number)
             #if BrokenVariants

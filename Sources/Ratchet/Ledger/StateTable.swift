@@ -30,15 +30,22 @@ public struct StateTable<Key: RawCodable, Value: Sendable>: Sendable {
         precondition((1...200).contains(name.utf8.count), "a state table's name has 1 to 200 bytes: '\(name)'")
         self.name = name
         self.coding = coding
-        identity = StateTableIdentity("state/" + name)
+        identity = StateTableIdentity(name)
     }
 }
 
 /// Tells tables apart without comparing names.
 @usableFromInline
 final class StateTableIdentity: Sendable {
+    static let prefix = "state/"
+
     let storedName: String
-    init(_ storedName: String) { self.storedName = storedName }
+    @usableFromInline let rows: StateRowLayout
+
+    init(_ name: String) {
+        storedName = Self.prefix + name
+        rows = StateRowLayout(storedName)
+    }
 }
 
 /// How a table's values become bytes.

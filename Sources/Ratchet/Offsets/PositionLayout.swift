@@ -1,6 +1,8 @@
 /// The encoding of a position in the ledger's table `positions`.
 ///
 ///     version u8 | hasDigest u8 | zero u16 | runs u32 | watermark i64 | lastDigest u64 | generation i64 | (start i64 | end i64 | digest u64)* | xxh64 u64
+///
+/// The key counts in the checksum, so that no partition's position passes for another's.
 package enum PositionLayout {
     package static let version: UInt8 = 1
     private static let fixedSize = 32
@@ -31,7 +33,7 @@ package enum PositionLayout {
         return key.withUnsafeBytes { StrongHash.sha256($0) }
     }
 
-    package static func encode(_ position: Position, into bytes: inout [UInt8]) {
+    package static func encode(_ position: Position, key: [UInt8], into bytes: inout [UInt8]) {
         bytes.removeAll(keepingCapacity: true)
         bytes.append(version)
         bytes.append(position.tracker.lastDigest == nil ? 0 : 1)
@@ -45,12 +47,16 @@ package enum PositionLayout {
             bytes.appendLittleEndian(run.end)
             bytes.appendLittleEndian(run.digest)
         }
-        bytes.appendLittleEndian(bytes.withUnsafeBytes { Checksum.xxh64($0) })
+        bytes.appendLittleEndian(bytes.withUnsafeBytes { checksum(of: $0, key) })
     }
 
-    /// The position in `bytes`, nil if they are not one: another version, a length that does not fit, a checksum that
+    private static func checksum(of body: UnsafeRawBufferPointer, _ key: [UInt8]) -> UInt64 {
+        Checksum.xxh64(body, seed: key.withUnsafeBytes { Checksum.xxh64($0) })
+    }
+
+    /// The position in `bytes`, nil if they are not the one of `key`: another version, a length that does not fit, a checksum that
     /// is wrong, runs out of order.
-    package static func decode(_ bytes: UnsafeRawBufferPointer) -> Position? {
+    package static func decode(_ bytes: UnsafeRawBufferPointer, key: [UInt8]) -> Position? {
         guard bytes.count >= fixedSize + 8, bytes[0] == version else { return nil }
         let count = Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self)))
         guard bytes.count == fixedSize + count * runSize + 8 else { return nil }
@@ -58,7 +64,9 @@ package enum PositionLayout {
             Int64(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: Int64.self))
         }
         let sum = UInt64(bitPattern: integer(bytes.count - 8))
-        guard sum == Checksum.xxh64(UnsafeRawBufferPointer(rebasing: bytes[..<(bytes.count - 8)])) else { return nil }
+        guard sum == checksum(of: UnsafeRawBufferPointer(rebasing: bytes[..<(bytes.count - 8)]), key) else {
+            return nil
+        }
         let watermark = integer(8)
         var runs: [OffsetTracker.Run] = []
         var previous = watermark

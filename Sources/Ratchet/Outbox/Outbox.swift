@@ -40,7 +40,7 @@ package final class Outbox: Sendable {
             var messages = 0
             var row = try cursor.first()
             while let found = row {
-                guard let count = OutboxLayout.count(of: found.value) else {
+                guard let count = OutboxLayout.count(of: found.value, number: found.integerKey) else {
                     throw CorruptionError("outbox entry \(found.integerKey)")
                 }
                 messages += count

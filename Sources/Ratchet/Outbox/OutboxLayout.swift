@@ -2,6 +2,8 @@
 ///
 ///     version u8 | zero u8 | topics u16 | count u32 | (length u16 | topic)* | (topic u16 | partition i32 | record)* | xxh64 u64
 ///
+/// The checksum is seeded with the entry's number.
+///
 /// A commit that publishes more than an entry may hold makes several.
 package enum OutboxLayout {
     package static let version: UInt8 = 1
@@ -11,14 +13,23 @@ package enum OutboxLayout {
     /// last message is confirmed.
     package static let maximumSize = 4 << 20
 
-    /// Calls `body` with each of the entries that hold the messages of `batch`, in order.
-    package static func encode(_ batch: OutgoingBatch, _ body: ([UInt8]) throws -> Void) rethrows {
+    /// Calls `body` with each of the entries that hold the messages of `batch`, in order and numbered from `first`;
+    /// returns the number after the last one's.
+    @discardableResult
+    package static func encode(
+        _ batch: OutgoingBatch,
+        from first: UInt64,
+        _ body: (UInt64, [UInt8]) throws -> Void
+    ) rethrows -> UInt64 {
+        var number = first
         var start = 0
         while start < batch.count {
             let end = end(ofEntryFrom: start, in: batch)
-            try body(encode(start..<end, of: batch))
+            try body(number, encode(start..<end, of: batch, as: number))
+            number += 1
             start = end
         }
+        return number
     }
 
     private static func end(ofEntryFrom start: Int, in batch: OutgoingBatch) -> Int {
@@ -36,9 +47,9 @@ package enum OutboxLayout {
         return end
     }
 
-    private static func encode(_ range: Range<Int>, of batch: OutgoingBatch) -> [UInt8] {
+    private static func encode(_ range: Range<Int>, of batch: OutgoingBatch, as number: UInt64) -> [UInt8] {
         let entries = batch.entries[range]
-        let (topics, numbers) = number(topicsOf: entries, in: batch)
+        let (topics, numbers) = self.number(topicsOf: entries, in: batch)
         var bytes: [UInt8] = []
         let records = (entries.last?.end ?? 0) - (entries.first?.start ?? 0)
         bytes.reserveCapacity(records + entries.count * 6 + topics.reduce(64) { $0 + $1.utf8.count + 2 })
@@ -57,7 +68,7 @@ package enum OutboxLayout {
                 bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: records[entry.start..<entry.end]))
             }
         }
-        bytes.appendLittleEndian(bytes.withUnsafeBytes { Checksum.xxh64($0) })
+        bytes.appendLittleEndian(bytes.withUnsafeBytes { Checksum.xxh64($0, seed: number) })
         return bytes
     }
 
@@ -81,18 +92,15 @@ package enum OutboxLayout {
 // MARK: Reading
 
 extension OutboxLayout {
-    /// How many messages an entry holds, by its own word; nil if it is too short for one.
-    static func count(of bytes: UnsafeRawBufferPointer) -> Int? {
-        guard bytes.count >= 16, bytes[0] == version else { return nil }
+    /// How many messages entry `number` holds; nil if the bytes are not that entry.
+    static func count(of bytes: UnsafeRawBufferPointer, number: UInt64) -> Int? {
+        guard body(of: bytes, number: number) != nil, bytes[0] == version else { return nil }
         return Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self)))
     }
 
     /// Appends the messages of entry `number` to `items`; false if the bytes are not an entry.
     static func scan(_ bytes: UnsafeRawBufferPointer, of number: UInt64, into items: inout [OutboxItem]) -> Bool {
-        guard bytes.count >= 16, bytes.count <= Int(UInt32.max) else { return false }
-        let body = UnsafeRawBufferPointer(rebasing: bytes[..<(bytes.count - 8)])
-        let sum = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: body.count, as: UInt64.self))
-        guard sum == Checksum.xxh64(body) else { return false }
+        guard let body = body(of: bytes, number: number) else { return false }
         var reader = ByteReader(body)
         guard reader.integer(UInt8.self) == version, reader.integer(UInt8.self) == 0,
             let topicCount: UInt16 = reader.integer(),
@@ -124,6 +132,13 @@ extension OutboxLayout {
             )
         }
         return true
+    }
+
+    private static func body(of bytes: UnsafeRawBufferPointer, number: UInt64) -> UnsafeRawBufferPointer? {
+        guard bytes.count >= 16, bytes.count <= Int(UInt32.max) else { return nil }
+        let body = UnsafeRawBufferPointer(rebasing: bytes[..<(bytes.count - 8)])
+        let sum = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: body.count, as: UInt64.self))
+        return sum == Checksum.xxh64(body, seed: number) ? body : nil
     }
 
     private static func lane(

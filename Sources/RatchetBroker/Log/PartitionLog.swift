@@ -100,10 +100,11 @@ extension PartitionLog {
         let header = try? ChunkLayout.header(of: chunk.value)
         let end = header?.endOffset ?? key.offset + 1
         guard end < row.end else { return false }
-        return settings.retention.removes(
-            timestamp: header?.maximumTimestamp ?? .max,
-            partitionSize: Int(row.bytes),
-            now: now
-        )
+        let size = Int(row.bytes)
+        guard settings.retention.removes(timestamp: header?.maximumTimestamp ?? .max, partitionSize: size, now: now)
+        else { return false }
+        // A changed time of a chunk must not be the reason, so its checksum decides: but for the size.
+        return (try? ChunkLayout.verify(chunk.value, uid: uid)) != nil
+            || settings.retention.removes(timestamp: .max, partitionSize: size, now: now)
     }
 }

@@ -53,6 +53,7 @@ extension BrokerError {
             case .closed: .closed
             case .alreadyOpen: .inUse
             case .invalid, .versionMismatch: .notABroker
+            case .corrupted: .corrupted
             default: .storage
             }
         self.init(code, error.description)

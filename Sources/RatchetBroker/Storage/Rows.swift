@@ -64,15 +64,15 @@ struct PartitionRow: Equatable, Sendable {
 extension Transaction where Self: ~Copyable {
     /// The partition's row, nil once its topic is deleted.
     func partition(_ uid: UInt32, in tables: Tables) throws -> PartitionRow? {
-        try withUnsafeBytes(of: uid.bigEndian) { try get($0, in: tables.partitions) }
+        try withUnsafeBytes(of: uid.bigEndian) { try sealed($0, in: tables.partitions, "the row of partition \(uid)") }
             .map { try PartitionRow($0, uid: uid) }
     }
 }
 
 extension WriteTransaction {
     func put(_ row: PartitionRow, for uid: UInt32, in tables: Tables) throws {
-        _ = try row.withBytes { row in
-            try withUnsafeBytes(of: uid.bigEndian) { try put(row, for: $0, in: tables.partitions) }
+        try row.withBytes { row in
+            try withUnsafeBytes(of: uid.bigEndian) { try putSealed(row, for: $0, in: tables.partitions) }
         }
     }
 

@@ -44,6 +44,7 @@ final class Storage: Sendable {
     struct Settings {
         var maximumBytes: Int
         var isDurable: Bool
+        var checksFile: Bool
         var writerTurns: WriterThread.Asking?
     }
 
@@ -52,16 +53,20 @@ final class Storage: Sendable {
         let temporary = directory == nil ? try Platform.makeTemporaryDirectory() : nil
         do {
             let path = directory ?? temporary ?? ""
+            // Nobody may be writing while the pages are checked.
+            let known = try OwnerFile(ofExisting: path)
             environment = try Self.openEnvironment(
                 at: path,
                 maximumBytes: settings.maximumBytes,
                 isDurable: temporary == nil && settings.isDurable,
+                checksPages: settings.checksFile,
                 newID
             )
             do {
                 // Inside the directory, so it can be taken only now; nothing was written to a directory that was there.
-                let owner = try OwnerFile(in: environment.path)
+                let owner = try known ?? OwnerFile(in: environment.path)
                 (tables, id) = try Self.readMeta(environment)
+                if settings.checksFile { try RowCheck.run(environment, tables) }
                 state = Mutex(State(owner: owner))
             } catch {
                 environment.close()
@@ -86,9 +91,10 @@ final class Storage: Sendable {
         at path: String,
         maximumBytes: Int,
         isDurable: Bool,
+        checksPages: Bool,
         _ id: [UInt8]
     ) throws -> Environment {
-        let configuration = Environment.Configuration(
+        var configuration = Environment.Configuration(
             // Beyond the quota there must be room for what reclaims space, and for pages that readers still hold.
             mapSize: maximumBytes * 2 + (1 << 30),
             quota: maximumBytes,
@@ -96,13 +102,14 @@ final class Storage: Sendable {
             maximumReaders: 1024,
             durability: isDurable ? .synced : .unsynced
         )
+        configuration.checksPages = checksPages
         return try Environment.open(at: path, configuration: configuration) { transaction in
             let meta = try transaction.table("meta", create: true)
             var format: [UInt8] = []
             format.appendLittleEndian(Self.format)
             try transaction.put(Array(kind.utf8), for: Array("kind".utf8), in: meta)
             try transaction.put(format, for: Array("format".utf8), in: meta)
-            try transaction.put(id, for: Array("id".utf8), in: meta)
+            try transaction.putSealed(id, for: Array("id".utf8), in: meta)
             for name in ["topics", "log", "partitions", "offsets", "groups", "garbage"] {
                 _ = try transaction.table(name, create: true)
             }
@@ -121,7 +128,9 @@ final class Storage: Sendable {
             guard let format = try transaction.text("format", in: meta), format.count == 4,
                 UInt32(littleEndian: format.loadUnaligned(as: UInt32.self)) == Self.format
             else { throw foreign(path, "is of a format that this version cannot read; it reads format \(Self.format)") }
-            guard let id = try transaction.text("id", in: meta) else { throw foreign(path, "has no id") }
+            guard let id = try transaction.sealedText("id", in: meta, "the id of \(path)") else {
+                throw foreign(path, "has no id")
+            }
             let tables = try Tables(meta: meta, transaction, path)
             return (tables, id.hexadecimal)
         }

@@ -21,9 +21,11 @@ enum OffsetTable {
         in transaction: borrowing some Transaction & ~Copyable,
         _ tables: Tables
     ) throws -> CommittedOffset? {
-        let stored = try key(topic, partition, group).withUnsafeBytes { try transaction.get($0, in: tables.offsets) }
-        guard let stored else { return nil }
         let place = "group '\(group)' in \(topic.name)/\(partition)"
+        let stored = try key(topic, partition, group).withUnsafeBytes {
+            try transaction.sealed($0, in: tables.offsets, "the offset of \(place)")
+        }
+        guard let stored else { return nil }
         guard stored.count >= 8 else {
             throw BrokerError(.corrupted, "the offset of \(place) has \(stored.count) bytes")
         }
@@ -52,7 +54,7 @@ enum OffsetTable {
         var value: [UInt8] = []
         value.appendLittleEndian(committed.offset)
         value += committed.metadata.utf8
-        try transaction.put(value, for: key(topic, partition, group), in: tables.offsets)
+        try transaction.putSealed(value, for: key(topic, partition, group), in: tables.offsets)
     }
 
     /// Removes what all groups have committed in the topic.
@@ -72,7 +74,7 @@ enum OffsetTable {
         in transaction: borrowing ReadTransaction,
         _ tables: Tables
     ) throws -> Int64 {
-        let stored = try transaction.text(group, in: tables.groups)
+        let stored = try transaction.sealedText(group, in: tables.groups, "the generation of group '\(group)'")
         guard let stored else { return 0 }
         guard stored.count == 8 else {
             throw BrokerError(.corrupted, "the generation of group '\(group)' has \(stored.count) bytes")
@@ -93,6 +95,6 @@ enum OffsetTable {
     ) throws {
         var value: [UInt8] = []
         value.appendLittleEndian(generation)
-        try transaction.put(value, for: Array(group.utf8), in: tables.groups)
+        try transaction.putSealed(value, for: Array(group.utf8), in: tables.groups)
     }
 }

@@ -2,7 +2,7 @@ import LMDB
 import Ratchet
 
 extension Topic {
-    private static let nextUID = "uid"
+    static let nextUID = "uid"
 
     /// Writes a new topic; returns nil when it exists with the same settings.
     static func create(
@@ -13,8 +13,8 @@ extension Topic {
         in transaction: borrowing WriteTransaction,
         _ tables: Tables
     ) throws -> Topic? {
-        let stored = try transaction.text(name, in: tables.topics)
-        let next = try transaction.text(nextUID, in: tables.meta)
+        let stored = try transaction.sealedText(name, in: tables.topics, "the row of topic '\(name)'")
+        let next = try transaction.sealedText(nextUID, in: tables.meta, "the number of the next partition")
         guard next?.count ?? 4 == 4 else {
             throw BrokerError(.corrupted, "the number of the next partition has \(next?.count ?? 0) bytes, not 4")
         }
@@ -43,8 +43,8 @@ extension Topic {
         for uid in firstUID..<end { try transaction.put(PartitionRow(), for: uid, in: tables) }
         var following: [UInt8] = []
         following.appendLittleEndian(end)
-        try transaction.put(following, for: Array(nextUID.utf8), in: tables.meta)
-        try transaction.put(row.encoded, for: Array(name.utf8), in: tables.topics)
+        try transaction.putSealed(following, for: Array(nextUID.utf8), in: tables.meta)
+        try transaction.putSealed(row.encoded, for: Array(name.utf8), in: tables.topics)
         return Topic(
             name: name,
             row: row,
@@ -61,7 +61,7 @@ extension Topic {
         for log in logs {
             try withUnsafeBytes(of: log.uid.bigEndian) { uid in
                 _ = try transaction.delete(uid, in: tables.partitions)
-                _ = try transaction.put(UnsafeRawBufferPointer(start: nil, count: 0), for: uid, in: tables.garbage)
+                try transaction.putSealed(UnsafeRawBufferPointer(start: nil, count: 0), for: uid, in: tables.garbage)
             }
         }
         try OffsetTable.removeAll(of: self, in: transaction, tables)
@@ -84,6 +84,7 @@ enum Garbage {
     private static func removeSome(in transaction: borrowing WriteTransaction, _ tables: Tables) throws {
         let uid = try transaction.withCursor(in: tables.garbage) { cursor in
             try cursor.first().map { row in
+                _ = try SealedRow.value(of: row.value, for: row.key, "a deleted partition")
                 guard row.key.count == 4 else {
                     throw BrokerError(.corrupted, "a deleted partition's number has \(row.key.count) bytes, not 4")
                 }

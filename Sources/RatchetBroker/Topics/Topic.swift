@@ -74,7 +74,10 @@ extension Topic {
         in transaction: borrowing ReadTransaction,
         _ tables: Tables
     ) throws -> Topic {
-        let row = try TopicRow(stored, name: name)
+        let value = try Array(name.utf8).withUnsafeBytes {
+            try SealedRow.value(of: stored, for: $0, "the row of topic '\(name)'")
+        }
+        let row = try TopicRow(value, name: name)
         let partitions = try (0..<row.settings.partitions).map { number in
             guard let partition = try transaction.partition(row.firstUID + UInt32(number), in: tables) else {
                 throw BrokerError(.corrupted, "topic '\(name)' has no row for partition \(number)")

@@ -1,0 +1,111 @@
+import CFaults
+import LMDB
+import Testing
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+@Suite("The check of a file's pages")
+struct PageCheckTests {
+    private static var configuration: Environment.Configuration {
+        var configuration = Environment.Configuration.small
+        configuration.checksPages = true
+        return configuration
+    }
+
+    private static func change(_ environment: Environment, _ random: inout SplitMix64) throws {
+        try environment.write { transaction in
+            let texts = try transaction.table("texts \(random.next() % 3)", create: true)
+            let numbers = try transaction.table("numbers", keys: .integers, create: true)
+            for _ in 0..<random.next() % 60 {
+                let number = random.next() % 900
+                let size = random.next() % 8 == 0 ? random.next() % 6_000 : random.next() % 300
+                let value = [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: Int(size))
+                let name = String(repeating: "key ", count: Int(number % 40)) + "\(number)"
+                switch random.next() % 4 {
+                case 0: _ = try name.withRawBytes { try transaction.delete($0, in: texts) }
+                case 1: _ = try transaction.delete(number, in: numbers)
+                case 2: _ = try transaction.put(value, for: number, in: numbers)
+                default: _ = try transaction.put(value, for: name, in: texts)
+                }
+            }
+            if random.next() % 30 == 0 { try transaction.clear(random.next() % 2 == 0 ? texts : numbers) }
+        }
+    }
+
+    @Test("Whatever is written and deleted, an undamaged file passes", arguments: [1, 2, 3, 4] as [UInt64])
+    func undamaged(seed: UInt64) async throws {
+        try await withScratch { scratch in
+            var random = SplitMix64(seed: seed)
+            for _ in 0..<60 {
+                let environment = try Environment.open(at: scratch + "/environment", configuration: Self.configuration)
+                for _ in 0..<random.next() % 8 { try Self.change(environment, &random) }
+                environment.close()
+            }
+        }
+    }
+
+    #if os(Linux)
+        @Test("A bit that flips in any page makes the file one that does not open, or changes no more than one row")
+        func flipped() async throws {
+            try await withScratch { scratch in
+                await #expect(processExitsWith: .success) { [scratch = scratch as String] in
+                    var random = SplitMix64(seed: 5)
+                    let path = scratch + "/environment"
+                    let made = try Environment.open(at: path, configuration: Self.configuration)
+                    for _ in 0..<8 { try Self.change(made, &random) }
+                    made.close()
+                    let file = URL(filePath: path + "/data.mdb")
+                    let whole = [UInt8](try Data(contentsOf: file))
+                    let rows = try Self.rows(of: path)
+                    var refused = 0
+                    for _ in 0..<150 {
+                        // Heads of pages and what follows them, where LMDB believes all it reads.
+                        let page = Int(random.next() % UInt64(whole.count / 4096))
+                        let place = page * 4096 + Int(random.next() % (random.next() % 2 == 0 ? 64 : 4096))
+                        var flipped = whole
+                        flipped[place] ^= 1 << UInt8(random.next() % 8)
+                        try? FileManager.default.removeItem(atPath: path + "/lock.mdb")
+                        try Data(flipped).write(to: file)
+                        let child = faults_fork()
+                        if child == 0 {
+                            let found = try? Self.rows(of: path)
+                            faults_exit(found.map { Self.difference($0, rows) <= 1 ? 0 : 2 } ?? 1)
+                        }
+                        let code = faults_wait(child)
+                        #expect(code == 0 || code == 1, "byte \(place) of \(whole.count)")
+                        if code == 1 { refused += 1 }
+                    }
+                    #expect(refused > 15)
+                }
+            }
+        }
+
+        private static func rows(of path: String) throws -> [[UInt8]] {
+            let environment = try Environment.open(at: path, configuration: configuration)
+            defer { environment.close() }
+            return try environment.read { transaction in
+                var rows: [[UInt8]] = []
+                let names = (0..<3).map { (name: "texts \($0)", keys: KeyOrder.bytes) } + [("numbers", .integers)]
+                for (name, keys) in names {
+                    guard let table = try transaction.table(name, keys: keys) else { throw Refusal() }
+                    try transaction.withCursor(in: table) { cursor in
+                        var next = try cursor.first()
+                        while let row = next {
+                            rows.append(Array(name.utf8) + Array(row.key) + [0] + Array(row.value))
+                            next = try cursor.next()
+                        }
+                    }
+                }
+                return rows
+            }
+        }
+
+        private static func difference(_ one: [[UInt8]], _ other: [[UInt8]]) -> Int {
+            one.count == other.count ? zip(one, other).count { $0 != $1 } : .max
+        }
+    #endif
+}
