@@ -13,7 +13,9 @@ let package = Package(
     ],
     traits: [
         // Tests/crash builds with it; every other build is without a trace of it.
-        .trait(name: "CrashPoints", description: "Places where RATCHET_CRASH_AT=name:n kills the process, for tests.")
+        .trait(name: "CrashPoints", description: "Places where RATCHET_CRASH_AT=name:n kills the process, for tests."),
+        // Tests/torture --broken builds with it; every other build is without a trace of it.
+        .trait(name: "BrokenVariants", description: "Mistakes that RATCHET_BROKEN=name makes, for tests of the tests."),
     ],
     dependencies: [
         // Logs, metrics and spans go wherever the application sends them: the server ecosystem's own interfaces.
@@ -111,6 +113,8 @@ let package = Package(
             ],
             path: "Tests/Simulate"
         ),
+        // Makes the states that power cuts may leave of a recorded run.
+        .executableTarget(name: "power-cut", path: "Tests/PowerCut"),
         // What tests leave to chance, by seeds that are printed.
         .target(name: "Seeds", path: "Tests/Seeds"),
         // Faults made to order: write and sync calls that fail, in the process under test.
@@ -130,7 +134,7 @@ let package = Package(
         .testTarget(
             name: "RatchetBrokerTests",
             dependencies: [
-                "RatchetBroker", "Ratchet", "LMDB",
+                "RatchetBroker", "Ratchet", "LMDB", "CFaults",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]

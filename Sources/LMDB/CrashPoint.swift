@@ -12,6 +12,7 @@
     ///
     /// They are there only in builds with the package trait `CrashPoints`. `RATCHET_CRASH_AT=name:n` in the
     /// environment kills the process, as by `kill -9`, when the place is reached for the n-th time, n from 1 on.
+    /// `RATCHET_CRASH_LOG=path` appends the name of each place that is reached to a file.
     package enum CrashPoint: String, CaseIterable, Sendable {
         /// A new environment is whole and synced, under its temporary name.
         case creationFilled = "creation.filled"
@@ -46,10 +47,13 @@
         /// A group's offsets are committed; who committed them does not know.
         case brokerOffsetsCommitted = "broker.offsets.committed"
 
+        private static let log =
+            getenv("RATCHET_CRASH_LOG").map { open($0, O_WRONLY | O_CREAT | O_APPEND, 0o600) } ?? -1
         private static let chosen = Choice(getenv("RATCHET_CRASH_AT").map { String(cString: $0) })
 
         /// Passes the place, or dies there.
         package func reach() {
+            if Self.log >= 0 { (rawValue + "\n").withCString { _ = write(Self.log, $0, strlen($0)) } }
             guard let chosen = Self.chosen, chosen.point == self else { return }
             let visit = chosen.visits.wrappingAdd(1, ordering: .relaxed).newValue
             if visit == chosen.visit { kill(getpid(), SIGKILL) }

@@ -6,6 +6,9 @@ final class WriterTurns: Sendable {
     private let environment: Environment
     private let ask: WriterThread.Asking
     private let isAsked = Atomic(false)
+    #if BrokenVariants
+        private let hasCommitted = Atomic(false)
+    #endif
 
     init(_ queue: WriterQueue, _ environment: Environment, _ ask: @escaping WriterThread.Asking) {
         self.queue = queue
@@ -25,6 +28,9 @@ final class WriterTurns: Sendable {
         queue.attach()
         let (group, isOver) = queue.poll()
         group?.run(in: environment)
+        #if BrokenVariants
+            if group != nil { hasCommitted.store(true, ordering: .relaxed) }
+        #endif
         if isOver { queue.detach() } else if group != nil { request() }
     }
 
@@ -33,5 +39,10 @@ final class WriterTurns: Sendable {
         queue.finish()
         while let group = queue.poll().group { group.refuse(path: environment.path) }
         queue.detach()
+        #if BrokenVariants
+            if BrokenVariant.resumedBeforeSync.isOn, hasCommitted.load(ordering: .relaxed) {
+                BrokenVariant.undoLastCommit(at: environment.path)
+            }
+        #endif
     }
 }

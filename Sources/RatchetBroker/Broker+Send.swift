@@ -52,6 +52,9 @@ extension Broker: Sink {
         return routed.faults.map { SinkFailure(index: $0.index, error: $0.error) }
     }
 
+    /// Why every later call throws: a failed write, or ``close()``. Nil as long as the broker is usable.
+    public var failure: (any Error)? { storage.failure }
+
     private func append(
         _ batch: OutgoingBatch,
         skippingFaults: Bool = false

@@ -1,8 +1,17 @@
+import CFaults
 import Logging
 import Ratchet
 import RatchetBroker
 import Synchronization
 import Testing
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
 
 /// The pipeline on the in-process broker: what a scheduler of its own cannot show.
 @Suite(.timeLimit(.minutes(1))) struct PipelineTests {
@@ -105,4 +114,39 @@ import Testing
         }
         await ledger.close()
     }
+
+    #if os(Linux)
+        @Test("A failed write in the broker ends a pipeline that publishes to it at once: the outbox waits for nothing")
+        func brokerLost() async throws {
+            let directory = try TemporaryDirectory()
+            let broker = try await Broker(at: directory.broker, configuration: .quiet)
+            for topic in ["orders", "receipts"] { try await broker.createTopic(topic) }
+            try await broker.send(.text("a", to: "orders"))
+            let ledger = try Self.ledger(directory)
+            var configuration = Self.configuration()
+            // Longer than the time limit, as is the time until the source is told a position.
+            configuration.drainTimeout = .seconds(3600)
+            configuration.commitInterval = .seconds(3600)
+            let path = directory.broker
+            let pipeline = Pipeline(
+                "billing",
+                from: broker.subscribe(to: "orders", as: "billing"),
+                ledger: ledger,
+                decoding: .raw,
+                identifiedBy: .positionOnly,
+                publishingTo: broker,
+                configuration: configuration,
+                transactional: { _, transaction in
+                    // The next write is the one of what this publishes.
+                    _ = faults_arm(Int32(FAULTS_WRITES), path, 1, EIO)
+                    try transaction.publish(.text("paid", to: "receipts"))
+                }
+            )
+            let error = await #expect(throws: BrokerError.self) { try await pipeline.run() }
+            #expect(error?.code == .storage)
+            #expect(try ledger.reader.outboxCount() == 1)
+            await ledger.close()
+            try await broker.close()
+        }
+    #endif
 }

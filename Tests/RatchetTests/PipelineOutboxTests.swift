@@ -147,6 +147,26 @@ struct PipelineOutboxTests {
         #expect(line.metadata[LogKeys.count] == "10")
     }
 
+    @Test("A shutdown does not wait for a sink that was lost: the pipeline ends with the sink's own error")
+    func lost() async throws {
+        let bench = try PipelineBench()
+        var configuration = Self.configuration
+        // Longer than the time limit, as is the drain timeout.
+        configuration.outboxRetries = RetryPolicy(initialDelay: .seconds(3600), maximumDelay: .seconds(3600))
+        let log = LogRecorder()
+        configuration.logger = log.logger
+        let sink = ScriptedSink { _ in throw ScriptedSink.Refused() }
+        let source = ScriptedSource()
+        let error = try await bench.run(Self.pipeline(bench, source, sink, configuration), source) {
+            await source.assign()
+            try source.deliver(Self.samples(0..<3))
+            await log.until { $0.text.hasPrefix("outbox: not confirmed") }
+            sink.lose(Down())
+        }
+        #expect(error is Down)
+        #expect(bench.ledger.outbox.backlog == 3)
+    }
+
     @Test("What the sink refuses for a time it gets in the end, in the order of its key", arguments: Seed.some(5))
     func refusedForATime(seed: Seed) async throws {
         let bench = try PipelineBench()

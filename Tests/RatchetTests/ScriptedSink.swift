@@ -14,6 +14,7 @@ final class ScriptedSink: Sink {
     private struct State {
         var taken: [Sent] = []
         var watchers: [(condition: @Sendable ([Sent]) -> Bool, latch: Latch)] = []
+        var failure: (any Error)?
     }
 
     struct Refused: Error {}
@@ -23,6 +24,11 @@ final class ScriptedSink: Sink {
 
     /// `answer` tells which messages of a batch fail, or throws when nothing is known.
     init(_ answer: @escaping @Sendable ([Sent]) throws -> Set<Int>) { self.answer = answer }
+
+    var failure: (any Error)? { state.withLock { $0.failure } }
+
+    /// From now on nothing that is sent can succeed.
+    func lose(_ failure: any Error) { state.withLock { $0.failure = failure } }
 
     /// What was confirmed, repeats included.
     var confirmed: [Sent] { state.withLock { $0.taken } }

@@ -1,3 +1,7 @@
+#if BrokenVariants
+    import LMDB
+#endif
+
 /// Which keys have a message running right now, and who waits for their outcome.
 ///
 /// Pure. A claim is taken when a message starts and given back when its outcome is durable or it is let go; it lives in
@@ -28,6 +32,9 @@ package struct ClaimTable: Sendable {
 
     /// Takes the claim and returns true, or enters `waiter` to be told when it is given back.
     package mutating func claim(_ fingerprint: UInt64, for waiter: Waiter) -> Bool {
+        #if BrokenVariants
+            if BrokenVariant.claimWhileQueued.isOn, claimed[fingerprint] == waiter.pipeline { return true }
+        #endif
         if claimed[fingerprint] == nil {
             claimed[fingerprint] = waiter.pipeline
             return true

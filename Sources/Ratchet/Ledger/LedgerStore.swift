@@ -53,7 +53,12 @@ final class LedgerStore: @unchecked Sendable {
     }
 
     /// Ledger time, in milliseconds.
-    var now: Int64 { clock.time(atMonotonic: time.monotonic() / 1_000_000) }
+    var now: Int64 {
+        #if BrokenVariants
+            if BrokenVariant.expiryByWallClock.isOn { return time.wall() }
+        #endif
+        return clock.time(atMonotonic: time.monotonic() / 1_000_000)
+    }
 
     func check() throws {
         if let failure { throw failure }

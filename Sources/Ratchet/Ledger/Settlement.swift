@@ -71,7 +71,12 @@ struct Settlement<Handler: SettlementHandler>: ~Copyable {
     ) throws -> SettlementOutcome {
         let lease = entry.batch.lease
         let position = lease.position
-        guard position.generation == lease.generation, !lease.isFenced else { return .fenced }
+        let isCurrent = position.generation == lease.generation && !lease.isFenced
+        #if BrokenVariants
+            guard isCurrent || BrokenVariant.noFencing.isOn else { return .fenced }
+        #else
+            guard isCurrent else { return .fenced }
+        #endif
         if position.tracker.isDone(entry.offset) || isInRun(entry) {
             store.totals.redelivered += 1
             return .redelivered
@@ -85,6 +90,12 @@ struct Settlement<Handler: SettlementHandler>: ~Copyable {
             return try settleDuplicate(entry, of: first, number: number, in: transaction)
         }
         if case .duplicate? = entry.result {
+            #if BrokenVariants
+                if BrokenVariant.duplicateDoneEarly.isOn {
+                    markDone(entry)
+                    return .duplicate
+                }
+            #endif
             lease.blockedLanes.insert(handler.lane(of: entry))
             return .failed(ForgottenKeyError())
         }
@@ -102,6 +113,14 @@ struct Settlement<Handler: SettlementHandler>: ~Copyable {
         in transaction: borrowing WriteTransaction
     ) throws -> JournalLayout.Record? {
         while nextCandidate < candidates.count, candidates[nextCandidate].entry < number { nextCandidate += 1 }
+        #if BrokenVariants
+            if BrokenVariant.keysIgnored.isOn { return nil }
+            if BrokenVariant.fingerprintBelieved.isOn, nextCandidate < candidates.count,
+                candidates[nextCandidate].entry == number
+            {
+                return JournalLayout.Record(outcome: .processed, partition: 0, payloadDigest: 0, offset: 0)
+            }
+        #endif
         var at = nextCandidate
         while at < candidates.count, candidates[at].entry == number {
             let sequence = candidates[at].sequence
@@ -156,6 +175,10 @@ struct Settlement<Handler: SettlementHandler>: ~Copyable {
             throw error
         } catch {
             noteDuration(number)
+            #if BrokenVariants
+                if BrokenVariant.recordBeforeEffect.isOn { record(entry, .processed) }
+                if BrokenVariant.failureNotUndone.isOn { return try settleFailure(entry, error, in: transaction) }
+            #endif
             try scope.undoMessage(in: transaction)
             return try settleFailure(entry, error, in: transaction)
         }
@@ -195,6 +218,12 @@ struct Settlement<Handler: SettlementHandler>: ~Copyable {
         _ error: any Error,
         in transaction: borrowing WriteTransaction
     ) throws -> SettlementOutcome {
+        #if BrokenVariants
+            if BrokenVariant.noDeadLetter.isOn {
+                markDone(entry)
+                return .deadLettered
+            }
+        #endif
         let id = try store.append(entry, reason: reason, error: error, in: transaction)
         record(entry, .deadLettered, deadLetter: id)
         store.totals.deadLettered += 1
@@ -280,6 +309,11 @@ extension Settlement {
             lease.position.isKnown = true
             try store.write(lease.position, in: transaction)
             report.watermarks.append((lease, lease.position.tracker.watermark))
+            #if BrokenVariants
+                if BrokenVariant.commitHighestSeen.isOn, let highest = lease.position.tracker.runs.last?.end {
+                    report.watermarks[report.watermarks.count - 1].watermark = highest
+                }
+            #endif
         }
         report.published = scope.outgoing.count
         try store.append(scope.outgoing, in: transaction)

@@ -1,3 +1,7 @@
+#if BrokenVariants
+    import LMDB
+#endif
+
 /// Consecutive messages of one partition, as one contiguous buffer: what a source fetched at once.
 ///
 /// Immutable; a ``Message`` is a reference to its batch plus an index, and reads in place.
@@ -87,6 +91,9 @@ public final class MessageBatch: @unchecked Sendable {
     /// What message `index` settles when it is done: the offsets from the end of the message before it to its own,
     /// holes included.
     package func coveredOffsets(at index: Int) -> Range<Int64> {
+        #if BrokenVariants
+            if BrokenVariant.prefixByOffset.isOn { return offsets[index]..<offsets[index] + 1 }
+        #endif
         let start = index == 0 ? startOffset : offsets[index - 1] + 1
         return start..<offsets[index] + 1
     }

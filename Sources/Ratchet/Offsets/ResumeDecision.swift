@@ -1,3 +1,7 @@
+#if BrokenVariants
+    import LMDB
+#endif
+
 /// Where to start in a partition that was just assigned, or why not to: the ledger decides, the broker follows.
 ///
 /// Pure. Source of the rules: an offset that the ledger knows is believed only where the record it was reached by still
@@ -84,6 +88,9 @@ package enum ResumeDecision: Hashable, Sendable {
             }
             return committed.offset > position ? restart(at: committed.offset, log: log) : nil
         }
+        #if BrokenVariants
+            if BrokenVariant.resetIgnored.isOn { return nil }
+        #endif
         switch policy.reset {
         case .stop:
             return .refuse(

@@ -1,5 +1,9 @@
 import Logging
 
+#if BrokenVariants
+    import LMDB
+#endif
+
 /// Sends the outbox to a sink: in order per key, again until confirmed, always under the same ids.
 ///
 /// An entry is deleted once all of its messages are confirmed. After a crash in between they are sent again: a receiver
@@ -45,7 +49,7 @@ package struct OutboxRelay: Sendable {
     }
 
     /// Runs until the task is cancelled; a message that is being sent then is sent again by whoever comes next. Throws
-    /// when the outbox cannot be read or written.
+    /// when the outbox cannot be read or written, and the sink's own error once it will take nothing more.
     package func run() async throws {
         guard await outbox.becomeRelay() else { return }
         defer { outbox.endRelay() }
@@ -68,6 +72,7 @@ package struct OutboxRelay: Sendable {
     private func send(_ chosen: [OutboxItem], _ window: inout OutboxWindow) async throws {
         let batch = try outbox.read(chosen)
         let failures = try await failures(of: batch)
+        if !failures.isEmpty, let failure = sink.failure { throw failure }
         let failed = Set(failures.map(\.index))
         if let failure = failures.first { report(failure, of: failed.count, in: batch) }
         let done = window.sent(chosen, failed: failed) { failures in
@@ -86,6 +91,9 @@ package struct OutboxRelay: Sendable {
             guard failures.allSatisfy({ batch.entries.indices.contains($0.index) }) else { throw UnknownFailure() }
             return failures
         } catch {
+            #if BrokenVariants
+                if BrokenVariant.outboxForgetful.isOn { return [] }
+            #endif
             try Task.checkCancellation()
             // Nothing is known about any of them.
             return (0..<batch.count).map { SinkFailure(index: $0, error: error) }

@@ -1,3 +1,7 @@
+#if BrokenVariants
+    import LMDB
+#endif
+
 /// Which messages must be handled one after the other.
 public enum Ordering: Hashable, Sendable {
     /// Messages of one partition with the same key, in order; messages without a key in no order. The default.
@@ -12,6 +16,9 @@ public enum Ordering: Hashable, Sendable {
     /// do, since one may go while the other stays.
     package func lane(of index: Int, in batch: MessageBatch, slot: Int) -> UInt64 {
         let partition = UInt64(truncatingIfNeeded: slot) &<< 40
+        #if BrokenVariants
+            if BrokenVariant.keyOrderIgnored.isOn { return partition | Self.ownLane(batch.offset(at: index)) }
+        #endif
         switch self {
         case .partition: return partition
         case .key:

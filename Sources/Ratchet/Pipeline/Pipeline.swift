@@ -125,7 +125,8 @@ public final class Pipeline<Payload: Sendable>: Service {
     }
 
     /// Runs until a graceful shutdown, cancellation or an error: ``PipelineError``, ``ResumeError``, ``LedgerError``,
-    /// or what the source throws. What was settled stays settled. May be run again after it has ended.
+    /// what the source throws, or the sink's ``Sink/failure``. What was settled stays settled. May be run again after it
+    /// has ended.
     public func run() async throws {
         try configuration.check()
         guard !isRunning.exchange(true, ordering: .acquiringAndReleasing) else {

@@ -3,6 +3,10 @@ import Logging
 import Metrics
 import Synchronization
 
+#if BrokenVariants
+    import LMDB
+#endif
+
 extension PipelineRun {
     /// Starts a partition that was assigned, or has it stand still if it must not be started.
     func beginOrStop(_ assignment: Assignment, _ session: any SourceSession) async throws {
@@ -43,11 +47,16 @@ extension PipelineRun {
         let partition = assignment.partition
         let key = PositionLayout.key(
             cluster: source.cluster,
-            topic: assignment.topicID ?? partition.topic,
+            topic: topicName(of: assignment),
             partition: partition.partition,
             group: source.group
         )
         let known = try await ledger.position(key)
+        #if BrokenVariants
+            if BrokenVariant.positionOfOldTopic.isOn, let known {
+                return try await begin(assignment, under: key, at: known.watermark, restart: false, session)
+            }
+        #endif
         var decision = decide(assignment, known, .unread)
         if case .verify(let offset) = decision {
             let message = try await session.message(at: offset, of: partition)
@@ -60,6 +69,14 @@ extension PipelineRun {
         case .refuse(let code, let detail): throw ResumeError(code, partition: partition, detail: detail)
         case .verify(let at): preconditionFailure("\(partition): the record at \(at) was read and is to be read again")
         }
+    }
+
+    /// A topic that was made anew is another one, where the source can tell.
+    private func topicName(of assignment: Assignment) -> String {
+        #if BrokenVariants
+            if BrokenVariant.positionOfOldTopic.isOn { return assignment.partition.topic }
+        #endif
+        return assignment.topicID ?? assignment.partition.topic
     }
 
     private func begin(

@@ -3,6 +3,10 @@ import Logging
 import Metrics
 import Synchronization
 
+#if BrokenVariants
+    import LMDB
+#endif
+
 extension PipelineRun {
     /// Changes the scheduler's state, nothing being handed out ahead, and performs what follows from it.
     func change(_ body: (inout Scheduler) -> Void) {
@@ -71,6 +75,11 @@ extension PipelineRun {
             let piece = state.withLock { state -> (number: Int, entries: [SettlementEntry])? in
                 guard !state.isSubmitting, let piece = state.scheduler.takePiece() else { return nil }
                 state.isSubmitting = true
+                #if BrokenVariants
+                    if BrokenVariant.commitBeforeSync.isOn {
+                        for entry in piece.entries { state.uncommitted[entry.batch.lease.slot] = entry.offset + 1 }
+                    }
+                #endif
                 return piece
             }
             guard let piece else { return }

@@ -4,6 +4,10 @@ import Logging
 import Metrics
 import Synchronization
 
+#if BrokenVariants
+    import LMDB
+#endif
+
 extension PipelineRun {
     /// What a worker comes with when it asks for a message.
     private enum Turn {
@@ -167,6 +171,13 @@ extension PipelineRun {
                 entry.holdsClaim = true
                 return entry
             }
+            #if BrokenVariants
+                if BrokenVariant.duplicateDoneEarly.isOn {
+                    entry.result = .duplicate
+                    state.scheduler.finished(entry)
+                    continue
+                }
+            #endif
             state.scheduler.wait(entry, as: number)
         }
         return nil

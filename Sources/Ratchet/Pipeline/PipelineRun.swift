@@ -239,6 +239,12 @@ final class PipelineRun<Payload: Sendable>: Sendable {
         let decoded = intake.take(batch, under: lease)
         progress.count { $0.delivered += batch.count }
         metrics.consumed.increment(by: batch.count)
+        #if BrokenVariants
+            if BrokenVariant.claimWhileQueued.isOn {
+                let waiter = ClaimTable.Waiter(pipeline: claimant.load(ordering: .relaxed), message: 0)
+                for fingerprint in decoded.fingerprints { _ = ledger.claims.claim(fingerprint, for: waiter) }
+            }
+        #endif
         for start in stride(from: 0, to: batch.count, by: 128) {
             change { $0.admit(decoded, start..<min(start + 128, batch.count)) }
         }
@@ -258,7 +264,9 @@ final class PipelineRun<Payload: Sendable>: Sendable {
 
     /// A shutdown sends what is in the outbox if it can; what it cannot send stays for the next run.
     private func flushOutbox() async {
-        guard sink != nil else { return }
+        guard let sink else { return }
+        // The relay may be waiting to send again, in vain.
+        if ledger.outbox.backlog > 0, let failure = sink.failure { return fail(failure) }
         await withTaskGroup { group in
             group.addTask { do { try await self.ledger.outbox.drained() } catch { self.fail(error) } }
             // Nobody empties it any more.

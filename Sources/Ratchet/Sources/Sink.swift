@@ -5,6 +5,16 @@ public protocol Sink: Sendable {
     /// key behind it in the batch fail too: their order would be lost. Throws when nothing is known about any of them;
     /// the caller then sends all again, under the same ids.
     func send(_ batch: OutgoingBatch) async throws -> [SinkFailure]
+
+    /// Why no later send of this sink can succeed; nil as long as one may. A pipeline whose messages fail ends with it
+    /// at once instead of sending them again: they stay in the outbox for the next run. The default is nil, for a sink
+    /// that comes back by itself.
+    var failure: (any Error)? { get }
+}
+
+extension Sink {
+    /// Nil: every failure may pass.
+    public var failure: (any Error)? { nil }
 }
 
 /// One message of a batch that was not confirmed.

@@ -223,6 +223,12 @@ extension Storage {
         state.withLock { $0.owner?.release() }
     }
 
+    /// Why nothing can be written any more; nil as long as that is not so.
+    var failure: BrokerError? {
+        if let error = environment.failure { return BrokerError(error) }
+        return state.withLock { $0.isClosed } ? Self.closedError(path) : nil
+    }
+
     static func closedError(_ path: String) -> BrokerError {
         BrokerError(.closed, "the broker in \(path) was closed")
     }

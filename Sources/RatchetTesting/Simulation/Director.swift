@@ -38,6 +38,7 @@ struct Director: Sendable {
     // MARK: Producers
 
     private func produce(_ number: Int, _ link: SimulatedLink) async throws {
+        var sent: [SimulatedMessage] = []
         let given = world.scenario.proof?.messages(of: number, producers: world.scenario.producers)
         let count = given?.count ?? world.scenario.messages
         let longest = max(1, Int(world.scenario.faultTime.nanoseconds / 1_000_000) / max(1, count))
@@ -50,6 +51,11 @@ struct Director: Sendable {
                 try await world.clock.sleep(for: .milliseconds(link.draw(below: 1_000)))
                 // Now and then a producer gives up, and never knows.
             } while !link.chance(5)
+            sent.append(message)
+            // An upstream that repeats what it sent a while ago.
+            if link.chance(10) {
+                _ = await send(sent[link.draw(below: sent.count)], number, link)
+            }
         }
     }
 
@@ -63,7 +69,9 @@ struct Director: Sendable {
                 payload: wanted.payload,
                 headers: [.messageID(id)]
             )
-            let sent = try await link.call { try await broker.running().send(message) }
+            let messages = link.chance(20) ? ControlRecords.before(message) : [message]
+            let all = try await link.call { try await broker.running().send(messages) }
+            let sent = all[all.count - 1]
             record.add { .sentOK($0.message(id), try $0.partition(sent.partition), offset: sent.offset) }
             return true
         } catch {
@@ -151,10 +159,11 @@ struct Director: Sendable {
             for try await batch in try broker.read(place) {
                 for index in 0..<batch.count {
                     let message = batch[index]
+                    end = message.offset + 1
+                    if ControlRecords.contain(message) { continue }
                     record.add { history in
                         .appended(history.message(message.name), try history.partition(place), offset: message.offset)
                     }
-                    end = message.offset + 1
                 }
             }
             record.add { .end(of: try $0.partition(place), offset: end) }

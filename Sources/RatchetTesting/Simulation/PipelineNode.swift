@@ -37,6 +37,10 @@ final class PipelineNode: Sendable {
         configuration.logger = World.silent
         configuration.isDurable = false
         configuration.writerTurns = { process.takeTurns($0) }
+        // Shorter than the wall clock leaps, longer than a run takes.
+        configuration.window = DeduplicationWindow(time: .seconds(3_600))
+        configuration.longestDowntime = .seconds(60)
+        if world.hasCollisions { configuration.fingerprintBits = 5 }
         let ledger = try Ledger(at: "\(world.directory)/ledger", configuration: configuration)
         let links = (0..<world.scenario.members).map { member in
             SimulatedLink(seed: world.seed, purpose: 1_000 * life + UInt64(member), clock: world.clock)
@@ -113,7 +117,9 @@ final class PipelineNode: Sendable {
             let make: (MessageID, PartitionID, Int64, Int64) -> History.Event
             switch outcome {
             case .duplicate, .redelivered: make = History.Event.skipped
-            case .deadLettered: make = History.Event.deadLettered
+            case .deadLettered:
+                make = History.Event.deadLettered
+                record.deadLettered(entry.message)
             default: return
             }
             let message = entry.message
@@ -176,6 +182,7 @@ final class PipelineNode: Sendable {
         let ledger = state.withLock { $0.ledger.take() }
         if let ledger {
             world.record.see(ledger, world.scenario.effects)
+            world.record.findDeadLetters(in: ledger)
             await world.scenario.proof?.verify(ledger.reader, broker, world.record)
         }
         await ledger?.close()

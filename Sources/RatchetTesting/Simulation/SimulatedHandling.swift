@@ -16,6 +16,7 @@ public struct SimulatedHandling: Sendable {
             }
             try fail(message)
             try await body()
+            try failLate()
         } catch {
             note(message) { .failed($0, $1, offset: $2, generation: $3, key: $4) }
             throw error
@@ -29,6 +30,7 @@ public struct SimulatedHandling: Sendable {
         do {
             try fail(message)
             try body()
+            try failLate()
         } catch {
             note(message) { .failed($0, $1, offset: $2, generation: $3, key: $4) }
             throw error
@@ -40,6 +42,11 @@ public struct SimulatedHandling: Sendable {
     private func fail(_ message: Message) throws {
         let isPoison = message.text.hasSuffix("-7")
         if isPoison || link.chance(link.weather.hasBadHandlers ? 40 : 4) { throw SimulatedFailure() }
+    }
+
+    /// What the body has done is not to count then.
+    private func failLate() throws {
+        if link.chance(link.weather.hasBadHandlers ? 20 : 2) { throw SimulatedFailure() }
     }
 
     typealias Making = (MessageID, PartitionID, Int64, Int64, OrderedKeyID) -> History.Event

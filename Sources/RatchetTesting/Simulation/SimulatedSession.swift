@@ -7,6 +7,7 @@ final class SimulatedSession: SourceSession {
     private let link: SimulatedLink
     private let record: SimulatedRecord
     private let seeEffects: @Sendable () -> Void
+    private let controls = Mutex(ControlRecords())
 
     init(
         _ inner: any SourceSession,
@@ -26,8 +27,10 @@ final class SimulatedSession: SourceSession {
             guard let event = try await untilCut() else { continue }
             // What has left the broker when the link is cut arrives once it is whole.
             try await link.pass()
-            note(event)
-            return event
+            guard case .messages(let fetched) = event else { return event }
+            guard let batch = controls.withLock({ $0.removed(from: fetched) }) else { continue }
+            note(batch)
+            return .messages(batch)
         }
     }
 
@@ -50,8 +53,7 @@ final class SimulatedSession: SourceSession {
         }
     }
 
-    private func note(_ event: SourceEvent) {
-        guard case .messages(let batch) = event else { return }
+    private func note(_ batch: MessageBatch) {
         for index in 0..<batch.count {
             let message = batch[index]
             record.add { history in
@@ -69,6 +71,7 @@ final class SimulatedSession: SourceSession {
         try await link.pass()
         // Messages may arrive before the answer does.
         let place = record.reserve()
+        controls.withLock { $0.begin(partition, at: offset) }
         try await inner.start(partition, at: offset, generation: generation)
         record.assigned(partition, generation)
         record.add(at: place) { .assigned(try $0.partition(partition), generation: generation, from: offset) }
@@ -79,9 +82,10 @@ final class SimulatedSession: SourceSession {
 
     func commit(_ commits: [OffsetCommit]) async throws {
         seeEffects()
-        let place = record.reserve()
         if link.weather.hasBadCommits, link.chance(50) { throw SimulatedLink.Lost() }
         try await link.call {
+            // When it reaches the broker: an earlier owner's comes too late then.
+            let place = record.reserve()
             try await inner.commit(commits)
             for commit in commits {
                 record.add(at: place) { history in

@@ -15,6 +15,8 @@ final class World: Sendable {
     let scheduler: SimulatedScheduler
     let clock: SimulatedClock
     let record: SimulatedRecord
+    /// Many keys have one fingerprint.
+    let hasCollisions: Bool
     /// How far the wall clocks have leapt, in milliseconds.
     let leap = Atomic<Int>(0)
 
@@ -25,6 +27,8 @@ final class World: Sendable {
         scheduler = SimulatedScheduler(seed: seed)
         clock = SimulatedClock(scheduler: scheduler)
         record = SimulatedRecord(scheduler)
+        var random = SeededGenerator(seed: seed, purpose: 6)
+        hasCollisions = random.chance(30)
     }
 
     func time(purpose: UInt64) -> TimeSource {

@@ -1,0 +1,58 @@
+# One run of `orders`, and what must be so at the end.
+
+# What a run makes up: so many purchases, from this seed; and what must be there at its end: so many purchases, these
+# balances.
+purchases="" input=1 expected="" reference=""
+
+# Starts a run with its state in a folder; the words after that come before the command.
+start_in() {
+    local folder=$1
+    shift
+    "$@" "$orders" --generate "$purchases" --seed "$input" --duplicates 0.2 --state "$folder" --json \
+        >"$work/output" 2>"$work/errors" &
+    child=$!
+}
+
+# Answers how it ended; without the shell's own word on what was killed.
+end() { wait "$child" 2>/dev/null; }
+
+run_in() {
+    start_in "$@"
+    end
+}
+
+# The runs from here on have so many purchases, and the balances of one that nothing befalls.
+choose() {
+    purchases=$1 input=${2-1} expected=$1 reference=$work/reference-$1-${2-1}
+    [ ! -e "$reference" ] || return 0
+    what="a run without faults" repeat="--smoke"
+    run_in "$work/undisturbed" || fail "it ended with $?"
+    "$orders" balances --state "$work/undisturbed" >"$reference"
+    [ -s "$reference" ] || fail "it has no balances"
+    rm -rf "$work/undisturbed"
+}
+
+field() { sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" "$work/output"; }
+
+# Every purchase must have what the field counts, once.
+check_field() {
+    local found
+    found=$(field "$1")
+    [ -n "$found" ] || fail "the run did not say how many are $1"
+    [ "$found" -ge "$expected" ] || fail_lost $((expected - found)) "$1 are $found of $expected purchases"
+    [ "$found" -le "$expected" ] || fail_duplicated $((found - expected)) "$1 are $found, of $expected purchases"
+}
+
+# Runs to the end, and everything must be as if nothing had happened.
+check() {
+    run_in "$state" || fail "the run after it ended with $?"
+    [ ! -s "$work/errors" ] || fail "the run after it complained"
+    check_field processed
+    check_field receipts
+    [ "$(field deadLettered)" = 0 ] || fail "$(field deadLettered) dead letters"
+    [ "$(field published)" = $(($(field processed) + $(field duplicates))) ] ||
+        fail "of $(field published) published, $(field processed) are processed and $(field duplicates) duplicates"
+    "$orders" balances --state "$state" >"$work/balances" 2>"$work/errors" || fail "the balances cannot be read"
+    cmp -s "$work/balances" "$reference" || fail "the balances differ: diff $work/balances $reference"
+    rm -rf "$state"
+}
