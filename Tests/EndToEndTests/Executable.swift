@@ -27,7 +27,7 @@ final class Executable: Sendable {
     private let name: String
 
     /// A built product, which is beside the tests.
-    private static func path(of program: String) -> String {
+    static func path(of program: String) -> String {
         let tests = CommandLine.arguments[0]
         return (tests.lastIndex(of: "/").map { String(tests[...$0]) } ?? "./") + program
     }

@@ -42,31 +42,9 @@ extension EndToEnd {
 
     @Test("The article's code is the program's")
     func articleCode() throws {
-        let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..")
-        func lines(of path: String) throws -> [String] {
-            let text = String(decoding: try Data(contentsOf: root.appending(path: path)), as: UTF8.self)
-            return text.split(separator: "\n", omittingEmptySubsequences: false).map {
-                String($0.prefix { $0 != "/" }).trimmingCharacters
-            }
-        }
-        let program = Set(try lines(of: "Examples/GettingStarted/GettingStarted.swift"))
-        var isCode = false
-        var count = 0
-        for line in try lines(of: "Sources/Ratchet/Ratchet.docc/GettingStarted.md") {
-            if line.hasPrefix("```") {
-                isCode.toggle()
-            } else if isCode, !line.isEmpty {
-                #expect(program.contains(line), "\(line)")
-                count += 1
-            }
-        }
-        #expect(count > 15)
-    }
-}
-
-extension String {
-    /// Without the spaces around it.
-    fileprivate var trimmingCharacters: String {
-        String(drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+        let program = Set(try Article.lines(of: "Examples/GettingStarted/GettingStarted.swift"))
+        let code = try Article.code(of: "Sources/Ratchet/Ratchet.docc/GettingStarted.md")
+        for line in code { #expect(program.contains(line), "\(line)") }
+        #expect(code.count > 15)
     }
 }

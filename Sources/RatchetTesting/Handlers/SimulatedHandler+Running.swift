@@ -51,7 +51,7 @@ extension SimulatedHandler {
 
     private func play(_ simulation: Simulation) throws(SimulationError) -> HandlerOutcome {
         let planned = Simulation(seed: simulation.seed, scenario: simulation.scenario).faults.count
-        let folder = try SimulationFolder()
+        let folder = try RunFolder(inMemory: true)
         let outcome = simulation.run(in: folder.path)
         return HandlerOutcome(
             seed: simulation.seed,

@@ -12,18 +12,18 @@
     import Darwin
 #endif
 
-/// A new folder for one run's files, in memory where there is such a place; it is removed with its last reference.
-final class SimulationFolder: Sendable {
+/// A new folder for a run's files; it is removed with its last reference.
+final class RunFolder: Sendable {
     let path: String
 
-    init() throws(SimulationError) {
-        let parent =
-            FileManager.default.isWritableFile(atPath: "/dev/shm")
-            ? "/dev/shm" : FileManager.default.temporaryDirectory.path()
+    /// `inMemory`: where there is such a place.
+    init(inMemory: Bool) throws(SimulationError) {
+        let isThere = inMemory && FileManager.default.isWritableFile(atPath: "/dev/shm")
+        let parent = isThere ? "/dev/shm" : FileManager.default.temporaryDirectory.path()
         var template = Array("\(parent)/ratchet-simulation.XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else {
             let reason = String(cString: strerror(errno))
-            throw SimulationError(description: "no folder for a simulation's files can be made in \(parent): \(reason)")
+            throw SimulationError(description: "no folder for the run's files can be made in \(parent): \(reason)")
         }
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }

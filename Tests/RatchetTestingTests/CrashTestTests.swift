@@ -1,0 +1,140 @@
+import Ratchet
+import Testing
+
+@testable import RatchetTesting
+
+@Suite("A program that is killed again and again", .timeLimit(.minutes(3)))
+struct CrashTestTests {
+    struct Twice: Error {}
+
+    /// A program for a shell, in a folder of its own.
+    private static func shell(_ script: String, in scratch: Scratch) -> CrashTest {
+        var test = CrashTest(executable: "sh", arguments: ["-c", script])
+        test.workingDirectory = scratch.folder
+        return test
+    }
+
+    /// Notes an effect for each of 100 numbers and then, a moment later, how far it is: the classical mistake.
+    private static let naive = """
+        at=$(cat position 2>/dev/null || echo 0)
+        while [ $at -lt 100 ]; do
+            at=$((at + 1))
+            echo $at >> effects
+            sleep 0.005
+            echo $at > new && mv new position
+        done
+        """
+
+    private static func lines(_ name: String, in scratch: Scratch) throws -> [Substring] {
+        String(decoding: try scratch.read(name), as: UTF8.self).split(separator: "\n")
+    }
+
+    @Test("A program that has its effect before it notes it is caught, with its seed and the check's own error")
+    func naiveCaught() async throws {
+        let scratch = try Scratch()
+        var test = Self.shell(Self.naive, in: scratch)
+        test.seed = 7
+        let error = await #expect(throws: CrashTestError.self) {
+            try await test.run { end in
+                #expect(end.deaths.count == 20 && end.runs > 20)
+                let effects = try Self.lines("effects", in: scratch)
+                #expect(Set(effects).count == 100)
+                if effects.count != 100 { throw Twice() }
+            }
+        }
+        #expect(
+            error?.code == .checkFailed && error?.cause is Twice && error?.seed == 7,
+            "\(String(describing: error))"
+        )
+        #expect(error?.description.contains("20 deaths; seed 7") == true)
+    }
+
+    @Test("Every other death is at a named place, by the environment")
+    func points() async throws {
+        let scratch = try Scratch()
+        var test = Self.shell(
+            "[ -z \"$RATCHET_CRASH_AT\" ] || { echo $RATCHET_CRASH_AT >> places; kill -9 $$; }; echo $GREETING",
+            in: scratch
+        )
+        (test.points, test.maximumVisits, test.kills) = (["here", "there"], 3, 12)
+        test.environment = ["GREETING": "hello"]
+        let end = try await test.run()
+        let places = end.deaths.compactMap(\.point)
+        #expect(places.count >= 6 && end.deaths.count == 12)
+        #expect(try Self.lines("places", in: scratch).map(String.init) == places)
+        let all = ["here:1", "here:2", "here:3", "there:1", "there:2", "there:3"]
+        #expect(places.allSatisfy(all.contains) && Set(places).count > 2)
+        #expect(end.output == "hello\n")
+    }
+
+    @Test("A program that fails is told with its exit code and its last words")
+    func failing() async throws {
+        let scratch = try Scratch()
+        var test = Self.shell("echo no such table >&2; exit 3", in: scratch)
+        test.kills = 0
+        let error = await #expect(throws: CrashTestError.self) { try await test.run() }
+        #expect(error?.code == .failed)
+        #expect(error?.detail == "sh: run 1 ended with exit code 3; it said: no such table\n")
+    }
+
+    @Test("A program that hangs is ended; one that is not there, and settings out of bounds, are told")
+    func wrong() async throws {
+        let scratch = try Scratch()
+        var hanging = Self.shell("exec sleep 1000", in: scratch)
+        (hanging.kills, hanging.longestRun) = (0, .milliseconds(100))
+        #expect(await #expect(throws: CrashTestError.self) { try await hanging.run() }?.code == .tookTooLong)
+        let absent = CrashTest(executable: "/there/is/none")
+        #expect(await #expect(throws: CrashTestError.self) { try await absent.run() }?.code == .cannotStart)
+        var negative = absent
+        negative.kills = -1
+        #expect(await #expect(throws: CrashTestError.self) { try await negative.run() }?.code == .invalid)
+    }
+
+    @Test("A server is asked to end, and its good end counts")
+    func server() async throws {
+        let scratch = try Scratch()
+        var test = Self.shell("trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.01; done", in: scratch)
+        (test.kills, test.ending) = (3, .terminated(after: .milliseconds(300)))
+        let end = try await test.run()
+        #expect(end.output == "up\nbye\n")
+        #expect(end.deaths.count == 3)
+    }
+
+    @Test("The same seed makes the same plan; a run that ends by itself makes the next kill come earlier")
+    func plan() {
+        var test = CrashTest(executable: "none")
+        (test.kills, test.points, test.seed) = (50, ["here"], 11)
+        var plans = [KillPlan(test), KillPlan(test)]
+        for number in 1...50 {
+            let attempts = plans.indices.map { plans[$0].next() }
+            #expect(attempts[0] != nil && attempts[0] == attempts[1])
+            guard let attempt = attempts[0] else { break }
+            #expect(attempt.limit <= .seconds(60) && (attempt.point == nil) == (number % 2 == 1))
+            for index in plans.indices { plans[index].killed() }
+        }
+        #expect(plans[0].next() == nil)
+        var hasty = KillPlan(test)
+        for _ in 1...155 {
+            _ = hasty.next()
+            hasty.ended(after: .milliseconds(3))
+        }
+        #expect(hasty.next() == nil && hasty.runs == 155)
+        var patient = KillPlan(test)
+        patient.ended(after: .milliseconds(3))
+        let earlier = patient.next()
+        #expect(earlier.map { $0.limit < .milliseconds(3) } == true)
+    }
+
+    @Test("Effects are counted from the file that the program wrote")
+    func effects() throws {
+        let scratch = try Scratch()
+        let file = try EffectFile(appendingTo: scratch.path("effects"))
+        for id in ["a", "b", "a"] {
+            try file.append(
+                .init(id: id, partition: TopicPartition("orders", 0), offset: 1, generation: 1, time: 1)
+            )
+        }
+        let end = CrashTestEnd(seed: 1, deaths: [], runs: 1, output: "", time: .zero)
+        #expect(try end.effects(in: scratch.path("effects")) == ["a": 2, "b": 1])
+    }
+}
