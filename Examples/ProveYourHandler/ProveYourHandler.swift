@@ -1,6 +1,14 @@
 import ArgumentParser
 import RatchetTesting
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
 /// The program of the article "Prove your handler".
 @main
 struct ProveYourHandler: AsyncParsableCommand {
@@ -51,7 +59,11 @@ struct Repaired: AsyncParsableCommand {
     func run() async throws {
         let billing = try Billing.repaired()
         let start = ContinuousClock.now
-        let search = SeedSearch(seed...(seed + seeds - 1)) { count in print("\(count) of \(seeds) seeds passed") }
+        let search = SeedSearch(seed...(seed + seeds - 1)) { count in
+            print("\(count) of \(seeds) seeds passed")
+            // Into a file or a pipe as well it is told when it happens.
+            fflush(nil)
+        }
         try await withThrowingTaskGroup { group in
             for _ in 0..<threads {
                 group.addTask {
