@@ -61,21 +61,23 @@
 
         package var isOn: Bool { Self.chosen == self }
 
-        /// Does to an environment what a power cut may do to a commit that was not synced: of LMDB's two meta pages, the
-        /// older one counts again. Its pages are whole: they are reused by the commit after the next at the earliest.
-        static func undoLastCommit(at path: String) {
-            // Where a meta page keeps the number of its transaction.
-            let place = 144
+        /// The two pages of an environment that say which commit is the last.
+        static func heads(at path: String) -> [UInt8] {
+            let file = open("\(path)/data.mdb", O_RDONLY)
+            precondition(file >= 0, "\(path)/data.mdb cannot be opened")
+            defer { close(file) }
+            var heads = [UInt8](repeating: 0, count: 2 * Int(sysconf(Int32(_SC_PAGESIZE))))
+            precondition(pread(file, &heads, heads.count, 0) == heads.count, "\(path)/data.mdb cannot be read")
+            return heads
+        }
+
+        /// Does to an environment what a power cut may do to a commit that was not synced: the commit before it is the
+        /// last again. Its pages are whole: they are reused by the commit after the next at the earliest.
+        static func restore(_ heads: [UInt8], at path: String) {
             let file = open("\(path)/data.mdb", O_RDWR)
             precondition(file >= 0, "\(path)/data.mdb cannot be opened")
             defer { close(file) }
-            var numbers: (UInt64, UInt64) = (0, 0)
-            pread(file, &numbers.0, 8, place)
-            pread(file, &numbers.1, 8, place + pageSize)
-            var none: UInt64 = 0
-            pwrite(file, &none, 8, numbers.0 > numbers.1 ? place : place + pageSize)
+            precondition(pwrite(file, heads, heads.count, 0) == heads.count, "\(path)/data.mdb cannot be written")
         }
-
-        private static let pageSize = Int(sysconf(Int32(_SC_PAGESIZE)))
     }
 #endif

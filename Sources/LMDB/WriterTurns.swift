@@ -7,7 +7,8 @@ final class WriterTurns: Sendable {
     private let ask: WriterThread.Asking
     private let isAsked = Atomic(false)
     #if BrokenVariants
-        private let hasCommitted = Atomic(false)
+        /// As they were before the last commit.
+        private let heads = Mutex<[UInt8]>([])
     #endif
 
     init(_ queue: WriterQueue, _ environment: Environment, _ ask: @escaping WriterThread.Asking) {
@@ -27,10 +28,12 @@ final class WriterTurns: Sendable {
         isAsked.store(false, ordering: .releasing)
         queue.attach()
         let (group, isOver) = queue.poll()
-        group?.run(in: environment)
         #if BrokenVariants
-            if group != nil { hasCommitted.store(true, ordering: .relaxed) }
+            if BrokenVariant.resumedBeforeSync.isOn, group != nil {
+                heads.withLock { $0 = BrokenVariant.heads(at: environment.path) }
+            }
         #endif
+        group?.run(in: environment)
         if isOver { queue.detach() } else if group != nil { request() }
     }
 
@@ -40,9 +43,8 @@ final class WriterTurns: Sendable {
         while let group = queue.poll().group { group.refuse(path: environment.path) }
         queue.detach()
         #if BrokenVariants
-            if BrokenVariant.resumedBeforeSync.isOn, hasCommitted.load(ordering: .relaxed) {
-                BrokenVariant.undoLastCommit(at: environment.path)
-            }
+            let heads = heads.withLock { $0 }
+            if !heads.isEmpty { BrokenVariant.restore(heads, at: environment.path) }
         #endif
     }
 }

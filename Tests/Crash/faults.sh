@@ -67,9 +67,9 @@ count_calls() {
         END { for (t in n) if (n[t] > most) most = n[t]; print most + 0, all + 0 }' "$work/calls"
 }
 
-# Every index of every call; or, with a step above 1, each step-th of them.
+# Every index of every call; or, with a step above 1, each step-th of them. With these errors.
 all_faults() {
-    local step=$1 file before
+    local step=$1 errors=${2-EIO ENOSPC} file before
     faults=0 missed=0 faults_begun=$SECONDS
     choose "$fault_purchases"
     for file in $files; do
@@ -89,13 +89,13 @@ all_faults_of() {
     for call in ${calls//,/ }; do
         read -r most all < <(count_calls "$call")
         for ((number = 1; number <= most; number += step)); do
-            for error in EIO ENOSPC; do
+            for error in $errors; do
                 progress "$file: $call $number of $most: $error"
                 inject "$file" "$call" "$number" "$error" "$before"
                 faults=$((faults + 1))
             done
         done
-        [ "$all" = 0 ] || finished "$file: $call: $all calls, $most of the busiest thread: each with EIO and with ENOSPC" \
+        [ "$all" = 0 ] || finished "$file: $call: $all calls, $most of the busiest thread: each with $errors" \
             "by steps of $step$([ "$before" = none ] || echo ", after a death at $before")"
     done
 }

@@ -61,10 +61,12 @@ die_surely_at() {
     return 1
 }
 
-# Each point so often: at as many different visits, or else at all of them in runs over one input after the other.
+# Each point, or the one of a name, so often: at as many different visits, or else at all of them in runs over one input
+# after the other.
 all_points() {
     local rounds=$1 point visit done inputs places total=0
     points=$(sed -n 's/^ *case .* = "\(.*\)"$/\1/p' "$points_file")
+    points=$(grep -x "${2:-.*}" <<<"$points") || fail "no point is called $2"
     choose "$point_purchases"
     count_visits
     for point in $points; do

@@ -13,8 +13,8 @@
 
 /// Flips of single bits in a stored file, one at a time, and what a reader makes of each.
 ///
-/// `RATCHET_FLIP=all` flips one bit of each byte, `RATCHET_FLIP=bits` each of its bits; else a sample is taken, half of
-/// it of bytes that are not zero. What became of each flip is a letter in a file, so that whoever started the process
+/// `RATCHET_FLIP=all` flips one bit of each byte, `RATCHET_FLIP=bits` each of its bits; else a sample of that many is
+/// taken, or of 250, half of it of bytes that are not zero. What became of each flip is a letter in a file, so that whoever started the process
 /// that reads knows at which flip it died.
 package struct Flips: Sendable {
     /// What a reader reads.
@@ -51,12 +51,13 @@ package struct Flips: Sendable {
         let whole = [UInt8](try Data(contentsOf: URL(filePath: folder + "/whole")))
         var random = seed.random
         self.whole = whole
-        switch getenv("RATCHET_FLIP").map({ String(cString: $0) }) {
+        let wanted = getenv("RATCHET_FLIP").map { String(cString: $0) }
+        switch wanted {
         case "all": places = whole.indices.map { ($0, random.below(8)) }
         case "bits": places = whole.indices.flatMap { byte in (0..<8).map { (byte, $0) } }
         default:
             let used = whole.indices.filter { whole[$0] != 0 }
-            places = (0..<250).map { number in
+            places = (0..<(wanted.flatMap(Int.init) ?? 250)).map { number in
                 (number % 2 == 0 ? random.below(whole.count) : used[random.below(used.count)], random.below(8))
             }
         }

@@ -1,0 +1,9 @@
+# What all of it is built with: the traits are without effect until the environment names a place or a mistake.
+
+build=.build-torture
+
+# Builds a product as users do, and prints its path.
+built() {
+    swift build --configuration release --traits CrashPoints,BrokenVariants --scratch-path "$build" --product "$1" >&2
+    echo "$PWD/$build/release/$1"
+}
