@@ -62,10 +62,18 @@ extension PageCheck {
             throw PageDamage("the head pages are of commits \(first.transaction) and \(second.transaction)")
         }
         // A newer one whose number was lowered has freed what the commit of that number could not have.
-        if let freed = try? PageCheck(bytes, older).lastFreed(older), freed > older.transaction {
+        if let freed = try? PageCheck(bytes, older).lastFreed(older), freed > older.transaction,
+            !isTakenBack(older, from: freed, newer)
+        {
             throw PageDamage("the head page of commit \(freed) says \(older.transaction)")
         }
         return newer
+    }
+
+    /// Whether LMDB itself has lowered the number: where the writing of a head page has failed it puts the two numbers
+    /// back that were there, and leaves the rest.
+    private static func isTakenBack(_ older: HeadPage, from commit: UInt64, _ newer: HeadPage) -> Bool {
+        commit == older.transaction + 2 && older.lastPage <= newer.lastPage
     }
 
     /// The last commit that has freed pages, as this head page sees it; 0 if there is none.

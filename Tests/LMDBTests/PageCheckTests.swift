@@ -2,6 +2,13 @@ import CFaults
 import LMDB
 import Testing
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
 #if canImport(FoundationEssentials)
     import FoundationEssentials
 #else
@@ -49,6 +56,42 @@ struct PageCheckTests {
     }
 
     #if os(Linux)
+        @Test("After a commit whose writes failed, the file opens as the commit before left it")
+        func failedWrites() async throws {
+            try await withScratch { scratch in
+                await #expect(processExitsWith: .success) { [scratch = scratch as String] in
+                    for number in 1...24 as ClosedRange<UInt32> {
+                        let path = "\(scratch)/\(number)"
+                        let child = faults_fork()
+                        if child == 0 { faults_exit(Self.failWrite(number, at: path) ? 0 : 1) }
+                        #expect(faults_wait(child) == 0)
+                        #expect(throws: Never.self, "write \(number)") {
+                            try Environment.open(at: path, configuration: Self.configuration).close()
+                        }
+                    }
+                }
+            }
+        }
+
+        /// Commits in a file that grows no more until the so-manieth write fails; whether a commit failed then.
+        private static func failWrite(_ number: UInt32, at path: String) -> Bool {
+            func commit(_ environment: Environment, _ round: Int) throws {
+                try environment.write { transaction in
+                    let texts = try transaction.table("texts", create: true)
+                    _ = try transaction.put([UInt8](repeating: 1, count: 100), for: "key \(round % 3)", in: texts)
+                }
+            }
+            do {
+                let environment = try Environment.open(at: path, configuration: configuration)
+                for round in 0..<10 { try commit(environment, round) }
+                guard faults_arm(Watch.Calls.writes.rawValue, path, number, EIO) >= 0 else { return false }
+                for round in 0..<40 {
+                    do { try commit(environment, round) } catch { return true }
+                }
+            } catch { return false }
+            return false
+        }
+
         @Test("A bit that flips in any page makes the file one that does not open, or changes no more than one row")
         func flipped() async throws {
             try await withScratch { scratch in

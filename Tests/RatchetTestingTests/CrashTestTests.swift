@@ -14,10 +14,10 @@ struct CrashTestTests {
         return test
     }
 
-    /// Notes an effect for each of 100 numbers and then, a moment later, how far it is: the classical mistake.
+    /// Notes an effect for each of 400 numbers and then, a moment later, how far it is: the classical mistake.
     private static let naive = """
         at=$(cat position 2>/dev/null || echo 0)
-        while [ $at -lt 100 ]; do
+        while [ $at -lt 400 ]; do
             at=$((at + 1))
             echo $at >> effects
             sleep 0.005
@@ -38,8 +38,8 @@ struct CrashTestTests {
             try await test.run { end in
                 #expect(end.deaths.count == 20 && end.runs > 20)
                 let effects = try Self.lines("effects", in: scratch)
-                #expect(Set(effects).count == 100)
-                if effects.count != 100 { throw Twice() }
+                #expect(Set(effects).count == 400)
+                if effects.count != 400 { throw Twice() }
             }
         }
         #expect(

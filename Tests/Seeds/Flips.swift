@@ -51,16 +51,29 @@ package struct Flips: Sendable {
         let whole = [UInt8](try Data(contentsOf: URL(filePath: folder + "/whole")))
         var random = seed.random
         self.whole = whole
+        let all: [(byte: Int, bit: Int)]
         let wanted = getenv("RATCHET_FLIP").map { String(cString: $0) }
         switch wanted {
-        case "all": places = whole.indices.map { ($0, random.below(8)) }
-        case "bits": places = whole.indices.flatMap { byte in (0..<8).map { (byte, $0) } }
+        case "all": all = whole.indices.map { ($0, random.below(8)) }
+        case "bits": all = whole.indices.flatMap { byte in (0..<8).map { (byte, $0) } }
         default:
             let used = whole.indices.filter { whole[$0] != 0 }
-            places = (0..<(wanted.flatMap(Int.init) ?? 250)).map { number in
+            all = (0..<(wanted.flatMap(Int.init) ?? 250)).map { number in
                 (number % 2 == 0 ? random.below(whole.count) : used[random.below(used.count)], random.below(8))
             }
         }
+        places = all.filter { !Self.isFailedCommitMark($0.byte, $0.bit, in: whole) }
+    }
+
+    /// The one bit that LMDB turns itself, when it cannot write the page that makes a commit valid: what has this mark is
+    /// a file whose last commit has failed.
+    private static func isFailedCommitMark(_ byte: Int, _ bit: Int, in whole: [UInt8]) -> Bool {
+        func number(at place: Int) -> UInt64 {
+            whole.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: place, as: UInt64.self).littleEndian }
+        }
+        let places = (144, 4096 + 144)
+        let newest = number(at: places.0) > number(at: places.1) ? places.0 : places.1
+        return bit == 1 && byte == newest && whole[byte] & 2 != 0
     }
 
     /// How many there are.

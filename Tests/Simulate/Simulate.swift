@@ -27,7 +27,7 @@ struct Simulate: AsyncParsableCommand {
     @Flag(help: "End with the first seed that fails.") var firstFailure = false
     @Flag(help: "Tell of each run.") var verbose = false
     @Flag(help: "Tell all that happened in the run that fails.") var history = false
-    @Flag(help: "Tell the counts of each kind of fault, as one line of JSON at the end; all else goes to standard error.")
+    @Flag(help: "End with one line of JSON, the counts of each kind of fault; all else goes to standard error.")
     var json = false
 
     func validate() throws {
@@ -53,7 +53,8 @@ struct Simulate: AsyncParsableCommand {
         }
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         let (failed, table) = (work.failed, work.table)
-        tell("\(work.done) seeds in \(Int(seconds)) s, \(Int(Double(work.done) / seconds * 60)) a minute, \(failed.count) failed")
+        let pace = Int(Double(work.done) / seconds * 60)
+        tell("\(work.done) seeds in \(Int(seconds)) s, \(pace) a minute, \(failed.count) failed")
         for row in table.rows(of: kinds) { tell("  \(row.name): \(row.injected)") }
         if failed.count > 1 { tell("failed: \(failed.prefix(20).map { "\($0)" }.joined(separator: " "))") }
         if let first = failed.first { shrink(first, root) }

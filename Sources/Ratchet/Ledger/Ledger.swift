@@ -11,8 +11,8 @@ public import Logging
 /// A file that the disk or another program has changed is not believed. Each row has a checksum that counts its table and
 /// its key, and the opening reads all of them, and the pages that hold them: a bit that has changed is reported, or is
 /// one that nothing depends on, such as those between two rows. What this cannot tell: an old copy of the whole file
-/// from the real one, one of several bits that were changed on purpose, and, until the next opening, what changes while
-/// the ledger is open: then a row that is read is checked, and a row that is looked for in vain is taken as not there.
+/// from the real one; several bits that were changed on purpose; one bit by which LMDB itself marks that a commit failed,
+/// so that the one before counts; and, until the next opening, what changes while the ledger is open: then a row that is read is checked, and a row that is looked for in vain is taken as not there.
 public final class Ledger: Sendable {
     /// A ledger's settings. Everything has a default and a bound.
     public struct Configuration: Sendable {
