@@ -2,7 +2,7 @@
 
 # Adds what a part says at its end: one JSON object, in a line.
 note() {
-    local fault='{"name":"([^"]*)","injected":([0-9]*),"lost":([0-9]*),"duplicated":([0-9]*),"findings":([0-9]*)}'
+    local fault='[{]"name":"([^"]*)","injected":([0-9]*),"lost":([0-9]*),"duplicated":([0-9]*),"findings":([0-9]*)[}]'
     grep -oE "$fault" "$1" | sed -E "s/$fault/\1 \2 \3 \4 \5/" >>"$work/faults"
 }
 
@@ -21,7 +21,7 @@ finish() {
         sums | awk -v seeds="$seeds" -v kills="$kills" '
             BEGIN { printf "{\"seeds\":%d,\"kills\":%d,\"faults\":[", seeds, kills }
             { printf "%s{\"name\":\"%s\",\"injected\":%d,\"lost\":%d,\"duplicated\":%d,\"findings\":%d}", \
-                NR > 1 ? "," : "", $1, $2, $3, $4, $5 }
+                (NR > 1 ? "," : ""), $1, $2, $3, $4, $5 }
             END { print "]}" }' >&3
     fi
     echo
