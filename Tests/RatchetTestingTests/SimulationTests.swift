@@ -73,6 +73,12 @@ struct SimulationTests {
         #expect(outcome.report.kinds == [.duplicateEffect])
     }
 
+    @Test("An operator whose broker dies while it deletes a topic makes it anew all the same", arguments: [3591, 5769])
+    func diesWhileDeleting(seed: UInt64) throws {
+        let outcome = try Self.run(Simulation(seed: seed))
+        #expect(outcome.isSound, "Tests/simulate --seed \(seed) --seeds 1: \(outcome.problems) \(outcome.report)")
+    }
+
     @Test("An effect that the ledger tells of and then no more is found")
     func vanished() throws {
         var scenario = Scenario.standard
