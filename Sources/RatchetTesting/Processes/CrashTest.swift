@@ -10,8 +10,8 @@
 /// ```
 ///
 /// The program finds its work by itself, such as in a file or a broker of its own, and ends with exit code 0 when nothing
-/// is left to do (or is a server: see ``ending``). A process that dies is no power cut: what it had written
-/// is there.
+/// is left to do (or is a server: see ``ending``). It alone is killed: what it has started itself goes on, so let the
+/// program be no wrapper, such as `swift run`. A process that dies is no power cut: what it had written is there.
 public struct CrashTest: Sendable {
     /// How a program that nobody kills comes to its end.
     public enum Ending: Hashable, Sendable {

@@ -83,6 +83,17 @@ final class SimulatedRecord: Sendable {
         }
     }
 
+    /// Looks in the ledger for all effects that it has told of: what is told once is there for ever.
+    func findEffects(in ledger: Ledger, _ read: (LedgerReader) throws -> [SimulatedEffect]) {
+        do {
+            let found = Set(try read(ledger.reader))
+            let missing = state.withLock { $0.effects.subtracting(found).map(\.message).sorted() }
+            if !missing.isEmpty { add(problem: "effects that are not in the ledger any more: \(missing)") }
+        } catch {
+            add(problem: "the effects cannot be read: \(error)")
+        }
+    }
+
     private func see(_ effects: [SimulatedEffect]) {
         let new = state.withLock { state in effects.filter { state.effects.insert($0).inserted } }
         for effect in new {
