@@ -55,6 +55,9 @@ final class SimulatedRecord: Sendable {
     /// What was wrong apart from the history, one line each.
     var problems: [String] { state.withLock { $0.problems } }
 
+    /// Whether any handler has started.
+    var hasStarted: Bool { state.withLock { state in state.entries.contains { $0.event.kind == .started } } }
+
     /// A pipeline says that it has put a message among the ledger's dead letters.
     func deadLettered(_ message: Message) { state.withLock { _ = $0.deadLettered.insert(message.text) } }
 
