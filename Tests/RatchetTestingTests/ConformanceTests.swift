@@ -1,5 +1,5 @@
+import Ratchet
 import RatchetTesting
-import Synchronization
 import Testing
 
 @Suite struct ConformanceTests {
@@ -21,6 +21,41 @@ import Testing
         #expect(failures.isEmpty, "\(failures)")
         #expect(try await broker.topics() == [])
         try await broker.close()
+    }
+
+    @Test("What every broker must do is asked of one that says it can do nothing more")
+    func noFeatures() async throws {
+        let broker = InProcessBroker(in: nil)
+        let failures = try await failures(of: ConformanceSuite(broker, features: []))
+        #expect(failures.isEmpty, "\(failures)")
+        try await broker.close()
+    }
+
+    @Test("A check ends with its time, and says what it waited for")
+    func timeout() async throws {
+        let silent = SilentBroker(broker: InProcessBroker(in: nil))
+        var settings = ConformanceSuite.Settings()
+        settings.clock = silent
+        settings.timeout = .seconds(7)
+        let suite = ConformanceSuite(silent, features: [], settings: settings)
+        let check = try #require(suite.checks.first)
+        let failure = await #expect(throws: ConformanceFailure.self) { try await check.run() }
+        let description = try #require(failure?.description)
+        #expect(description.hasPrefix("\(check.name): nothing of what is waited for came within 7.0 seconds"))
+        #expect(description.contains("the member waits for the next event"), "\(description)")
+        try await silent.broker.close()
+    }
+
+    @Test("A feature that is claimed without its method is told by the checks that need it")
+    func claimedFeature() async throws {
+        let silent = SilentBroker(broker: InProcessBroker(in: nil))
+        let partition = TopicPartition("t", 0)
+        for method in [silent.removeOldest, silent.makeHole] {
+            let failure = await #expect(throws: ConformanceFailure.self) { try await method(partition) }
+            #expect(failure?.description.contains("SilentBroker has no") == true)
+        }
+        let failure = await #expect(throws: ConformanceFailure.self) { try await silent.restart() }
+        #expect(failure?.description == "SilentBroker has no restart, which restarts asks for")
     }
 
     @Test("Checks that ask for what a broker has not are left out, and named")

@@ -28,18 +28,19 @@ class ForwardedSession: SourceSession, @unchecked Sendable {
 extension MessageBatch {
     var messages: [Message] { (0..<count).map { self[$0] } }
 
-    /// A batch of some messages of another one, nil of none. They keep their bytes but for the headers, which `headers`
-    /// may change.
+    /// A batch of some messages of another one, nil of none. They keep their bytes but for what `headers`
+    /// and `payload` change.
     convenience init?(
         _ messages: [Message],
         like batch: MessageBatch,
         from start: Int64,
-        headers: (Message) -> [Header] = { $0.headers }
+        headers: (Message) -> [Header] = { $0.headers },
+        payload: (Message) -> [UInt8] = { $0.payload }
     ) throws {
         guard !messages.isEmpty else { return nil }
         let records = messages.map { message in
             message.withKeyBytes { key in
-                message.withPayloadBytes { payload in
+                payload(message).withUnsafeBytes { payload in
                     var record: [UInt8] = []
                     record.appendRecord(
                         key: key,

@@ -23,8 +23,8 @@ public struct ConformanceSuite: Sendable {
         public var random: @Sendable () -> UInt64 = RandomSource.system
         /// The largest payload that must be carried, in bytes. Default: 900,000, near Kafka's default limit.
         public var largestPayload = 900_000
-        /// A payload that is refused, in bytes, with ``Features/sizeLimit``. Default: 16 MiB.
-        public var tooLargePayload = 16 << 20
+        /// A payload that is refused, in bytes, with ``Features/sizeLimit``. Default: 2 MiB.
+        public var tooLargePayload = 2 << 20
 
         /// The defaults.
         public init() {}
@@ -73,11 +73,11 @@ public struct ConformanceCheck: Sendable, CustomStringConvertible {
     /// The promise.
     public var description: String { name }
 
-    /// Returns if the promise is kept, with topics and groups of its own, which are removed again. May be run again, and
-    /// beside others.
+    /// Returns if the promise is kept, with topics and groups of its own; the topics are removed again, unless it is
+    /// cancelled. May be run again, and beside others.
     ///
-    /// Throws ``ConformanceFailure``, which says what was expected and what came; what the broker, its source or its sink
-    /// throw where they should not; `CancellationError`.
+    /// Throws ``ConformanceFailure``, which says what was expected and what came, or what the broker, its source or its
+    /// sink threw where they should not; `CancellationError`.
     public func run() async throws {
         let trial = Trial(name: name, broker: broker, features: features, settings: settings)
         do {

@@ -13,8 +13,8 @@ final class PipelineBench: Sendable {
     }
 
     private struct Started {
-        var events: Set<String> = []
-        var waiting: [(events: Set<String>, latch: Latch)] = []
+        var names: Set<String> = []
+        var waiting: [(for: Set<String>, latch: Latch)] = []
     }
 
     private static let keys = 6
@@ -69,6 +69,9 @@ final class PipelineBench: Sendable {
     func withLedger(_ body: (Ledger) async throws -> Void) async throws {
         var configuration = Ledger.Configuration()
         configuration.isDurable = false
+        // Many checks may run in one process.
+        configuration.quota = 256 << 20
+        configuration.mapSize = 512 << 20
         configuration.logger = Self.silent
         let ledger = try Ledger(at: "\(folder.path)/ledger", configuration: configuration)
         do {
@@ -145,8 +148,8 @@ final class PipelineBench: Sendable {
     /// A handler has begun.
     private func note(_ event: String) {
         let latches = started.withLock { started in
-            started.events.insert(event)
-            return started.waiting.filter { $0.events.isSubset(of: started.events) }.map(\.latch)
+            started.names.insert(event)
+            return started.waiting.filter { $0.for.isSubset(of: started.names) }.map(\.latch)
         }
         for latch in latches { latch.open() }
     }

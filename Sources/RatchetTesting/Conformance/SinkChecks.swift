@@ -48,6 +48,7 @@ enum SinkChecks {
                     "'\(text)', of one key, is in partitions \(partitions.sorted())"
                 )
             }
+            // Any order: the union is the same.
             let used = places.values.reduce(into: Set<Int>()) { $0.formUnion($1) }
             try trial.expect(used.count > 1, "12 keys are all in partition \(used.sorted()) of 3")
         },
