@@ -140,7 +140,13 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]
         ),
-        .testTarget(name: "RatchetTestingTests", dependencies: ["RatchetTesting", "Ratchet", "Seeds"]),
+        .testTarget(
+            name: "RatchetTestingTests",
+            dependencies: [
+                "RatchetTesting", "RatchetBroker", "Ratchet", "Seeds",
+                .product(name: "Logging", package: "swift-log"),
+            ]
+        ),
         .testTarget(
             name: "FuzzTests",
             dependencies: [

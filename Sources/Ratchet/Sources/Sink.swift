@@ -2,8 +2,9 @@
 public protocol Sink: Sendable {
     /// Sends the messages in order and returns once each is confirmed or has failed: the failures, by index within the
     /// batch, in rising order; an empty array when all are confirmed. With a message that fails, those of its topic and
-    /// key behind it in the batch fail too: their order would be lost. Throws when nothing is known about any of them;
-    /// the caller then sends all again, under the same ids.
+    /// key behind it in the batch fail too: their order would be lost. A message to a topic that does not exist fails
+    /// with ``MessageError/Code/unknownTopic``, and no message to another topic does for that. Throws when nothing is
+    /// known about any of them; the caller then sends all again, under the same ids.
     func send(_ batch: OutgoingBatch) async throws -> [SinkFailure]
 
     /// Why no later send of this sink can succeed; nil as long as one may. A pipeline whose messages fail ends with it

@@ -1,0 +1,20 @@
+import RatchetTesting
+import Testing
+
+@Suite(.serialized) struct MistakeTests {
+    @Test(
+        "The conformance suite finds a connector's mistake, and finds nothing else",
+        arguments: Mistake.ofSources + Mistake.ofLogs + Mistake.ofSinks
+    )
+    func finds(_ mistake: Mistake) async throws {
+        let broker = InProcessBroker(in: nil)
+        let mistaken = MistakenBroker(broker: broker, mistake: mistake.kind)
+        let features = ConformanceTests.featuresInMemory
+        let failures = try await failures(of: ConformanceSuite(mistaken, features: features))
+        let found = Set(failures.keys)
+        #expect(found.isSuperset(of: mistake.found), "\(mistake.found.subtracting(found)) found nothing")
+        let others = found.subtracting(mistake.found).subtracting(mistake.perhaps)
+        #expect(others.isEmpty, "\(failures.filter { others.contains($0.key) }.map(\.value).joined(separator: "\n\n"))")
+        try await broker.close()
+    }
+}
