@@ -55,30 +55,35 @@ struct SimulatedSchedulerTests {
         #expect(Self.run(seed: 42).digest == 16_633_232_428_918_666_455)
     }
 
+    private final class Counts: Sendable {
+        let done = Mutex(0)
+        let found = Mutex(-1)
+    }
+
     /// How many of its hundred jobs one task has done, 10 ms after the start, when another one looks.
     private static func jobsDone(at time: Int, jobsLater: Int?) -> Int {
         let scheduler = SimulatedScheduler(seed: 9)
         let (clock, process) = (SimulatedClock(scheduler: scheduler), SimulatedProcess(scheduler))
-        let (done, found) = (Mutex(0), Mutex(-1))
+        let counts = Counts()
         Task(executorPreference: process) {
             await withTaskGroup { group in
                 group.addTask {
                     try? await clock.sleep(for: .milliseconds(10))
                     for _ in 0..<100 {
-                        done.withLock { $0 += 1 }
+                        counts.done.withLock { $0 += 1 }
                         await Task.yield()
                     }
                 }
                 group.addTask {
                     try? await clock.sleep(for: .milliseconds(time))
                     if let jobsLater { await scheduler.pass(jobs: jobsLater) }
-                    let now = done.withLock { $0 }
-                    found.withLock { $0 = now }
+                    let now = counts.done.withLock { $0 }
+                    counts.found.withLock { $0 = now }
                 }
             }
         }
         while scheduler.step() {}
-        return found.withLock { $0 }
+        return counts.found.withLock { $0 }
     }
 
     @Test("Who waits for a time finds others before or after their work, who waits for jobs in the middle of it")
