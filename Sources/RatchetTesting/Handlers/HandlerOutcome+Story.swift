@@ -1,7 +1,7 @@
 extension HandlerOutcome: CustomStringConvertible {
     /// One line; ``story`` has more.
     public var description: String {
-        isSound ? headline : "\(headline); \(findings.count) findings, \(problems.count) problems: see its story"
+        isSound ? headline : "\(headline); findings: \(findings.count), problems: \(problems.count); see its story"
     }
 
     /// How many messages a story follows, and how many lines its account has at the most.
