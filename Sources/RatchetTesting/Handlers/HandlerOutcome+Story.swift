@@ -23,7 +23,7 @@ extension HandlerOutcome: CustomStringConvertible {
         lines += sentences.prefix(10)
         if sentences.count > 10 { lines.append("… and \(sentences.count - 10) more") }
         lines += problems.prefix(10).map { "Wrong: \($0)" }
-        let account = StoryAccount(history: history, faults: faults, messages: messagesConcerned).lines
+        let account = StoryAccount(history: history, spells: spells, messages: messagesConcerned).lines
         lines += account.prefix(Self.longest).map { $0 }
         if account.count > Self.longest { lines.append("… and \(account.count - Self.longest) lines more") }
         lines += why.map { ["Why: \($0)"] } ?? []
@@ -76,7 +76,7 @@ extension HandlerOutcome: CustomStringConvertible {
             let cure =
                 "leave it to onCommit or publish, or hand context.idempotencyKey to a service that knows such keys"
             let between = event.time...history.events[second].time
-            if faults.contains(where: { $0.kind == .crashProcess && between.contains(Int64($0.time) * 1_000_000) }) {
+            if spells.contains(where: { $0.fault.kind == .crashProcess && between.contains($0.began) }) {
                 return "\(outside), and the process died after it and before the ledger held that "
                     + "\(history.name(of: event.message)) is done: so its handler ran again. What helps: \(cure)."
             }

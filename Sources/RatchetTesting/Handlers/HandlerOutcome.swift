@@ -4,6 +4,8 @@ public struct HandlerOutcome: Sendable {
     public let seed: UInt64
     /// What went wrong in it on purpose: the seed's faults, or those that are left after shrinking.
     public let faults: [SimulatedFault]
+    /// When they were at work.
+    let spells: [FaultSpell]
     /// How many faults the seed has in all.
     public let plannedFaults: Int
     /// What was found: nothing, or what never may happen.
@@ -38,6 +40,7 @@ public struct HandlerOutcome: Sendable {
         findings = checked.findings
         counts = checked.counts
         problems = outcome.problems
+        spells = outcome.spells
         history = outcome.history
         digest = outcome.digest
         time = outcome.time

@@ -15,15 +15,15 @@ struct StoryAccount {
     /// Where the messages were delivered from and no commit has passed yet.
     private var waiting: [(message: MessageID, partition: PartitionID, offset: Int64)] = []
 
-    init(history: History, faults: [SimulatedFault], messages: [MessageID]) {
+    init(history: History, spells: [FaultSpell], messages: [MessageID]) {
         self.history = history
         self.messages = messages
         for (index, event) in history.events.enumerated() { add(event, index) }
-        for fault in faults {
-            let words = fault.words
-            entries.append(Entry(time: Int64(fault.time) * 1_000_000, place: -1, text: words.begins))
-            guard let ends = words.ends else { continue }
-            entries.append(Entry(time: Int64(fault.time + fault.duration) * 1_000_000, place: -1, text: ends))
+        for spell in spells {
+            let words = spell.fault.words
+            entries.append(Entry(time: spell.began, place: -1, text: words.begins))
+            guard let text = words.ends, let time = spell.ended else { continue }
+            entries.append(Entry(time: time, place: -1, text: text))
         }
         entries.sort { ($0.time, $0.place) < ($1.time, $1.place) }
     }

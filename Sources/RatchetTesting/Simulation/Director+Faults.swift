@@ -12,9 +12,11 @@ extension Director {
         try await world.clock.sleep(for: .milliseconds(fault.time))
         var random = SeededGenerator(seed: world.seed, purpose: 200_000 + UInt64(fault.time))
         await world.scheduler.pass(jobs: random.next(in: 0..<Self.latestJob))
+        let number = world.injected.begin(fault, at: world.scheduler.now)
         let end = try await begin(fault, producers)
         try await world.clock.sleep(for: .milliseconds(fault.duration))
         try await end()
+        world.injected.end(number, at: world.scheduler.now)
     }
 
     private func begin(_ fault: SimulatedFault, _ producers: [SimulatedLink]) async throws -> Ending {

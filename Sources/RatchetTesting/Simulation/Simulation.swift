@@ -21,6 +21,8 @@ public struct Simulation: Sendable {
         /// How often each kind of fault really took effect: crashes of what ran, answers that were lost, handlers that
         /// failed for it. Those that are not there never did.
         public let injected: [SimulatedFault.Kind: Int]
+        /// When each fault was at work.
+        let spells: [FaultSpell]
         /// How many jobs ran.
         public let steps: Int
         /// How much time has passed in the simulation.
@@ -73,6 +75,7 @@ public struct Simulation: Sendable {
             problems: problems,
             digest: digest,
             injected: world.injected.all,
+            spells: world.injected.spells,
             steps: steps,
             time: .nanoseconds(time)
         )
