@@ -94,11 +94,7 @@ final class MistakenSession: ForwardedSession, @unchecked Sendable {
                 message.headers.filter { !$0.value.isEmpty }
             }
         case .renamesEvent where messages[0].text.hasPrefix("event-"):
-            return try MessageBatch(messages, like: batch, from: batch.startOffset) { message in
-                message.headers.map {
-                    $0.name == Header.messageIDName ? .messageID("\($0.text)-\(message.offset)") : $0
-                }
-            }
+            return try MessageBatch(messages, like: batch, from: batch.startOffset, headers: renamed)
         case .cutsPayload:
             return try MessageBatch(
                 messages,
@@ -107,6 +103,12 @@ final class MistakenSession: ForwardedSession, @unchecked Sendable {
                 payload: { Array($0.payload.prefix(800_000)) }
             )
         default: return batch
+        }
+    }
+
+    private func renamed(_ message: Message) -> [Header] {
+        message.headers.map {
+            $0.name == Header.messageIDName ? .messageID("\($0.text)-\(message.offset)") : $0
         }
     }
 
@@ -170,6 +172,9 @@ final class MistakenSession: ForwardedSession, @unchecked Sendable {
 
     override func message(at offset: Int64, of partition: TopicPartition) async throws -> Message? {
         let message = try await super.message(at: offset, of: partition)
+        if mistake == .renamesEvent, let message {
+            return try MessageBatch([message], like: message.batch, from: offset, headers: renamed)?[0]
+        }
         if mistake == .readsOther, message?.text == "b" {
             return try await super.message(at: offset + 1, of: partition)
         }
