@@ -17,4 +17,17 @@ import Testing
         #expect(others.isEmpty, "\(failures.filter { others.contains($0.key) }.map(\.value).joined(separator: "\n\n"))")
         try await broker.close()
     }
+
+    @Test("The conformance suite finds a broker that forgets as it is restarted")
+    func forgetful() async throws {
+        let broker = InProcessBroker(in: nil)
+        let suite = ConformanceSuite(broker, features: ConformanceTests.featuresOnDisk)
+        let checks = suite.checks.filter { $0.name.contains("restart") }
+        #expect(checks.count == 2)
+        for check in checks {
+            let failure = await #expect(throws: ConformanceFailure.self) { try await check.run() }
+            #expect(failure?.description.contains("the broker is restarted") == true, "\(String(describing: failure))")
+        }
+        try await broker.close()
+    }
 }

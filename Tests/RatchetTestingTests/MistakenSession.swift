@@ -70,6 +70,8 @@ final class MistakenSession: ForwardedSession, @unchecked Sendable {
         var changed = assignment
         switch mistake {
         case .tellsOldLog: changed.log = 0..<changed.log.upperBound
+        case .tellsLongLog: changed.log = changed.log.lowerBound..<changed.log.upperBound + 5
+        case .tellsOldCommit: changed.committed?.offset = min(2, assignment.committed?.offset ?? 0)
         case .forgetsTopicID: changed.topicID = changed.partition.topic
         // A pipeline would rightly refuse such a one: its topic has messages.
         case .tellsOldGeneration where changed.log.isEmpty: changed.generation = 1
@@ -138,7 +140,10 @@ final class MistakenSession: ForwardedSession, @unchecked Sendable {
     override func commit(_ commits: [OffsetCommit]) async throws {
         var commits = commits
         for index in commits.indices { change(&commits[index]) }
+        let (assigned, isClosed) = state.withLock { ($0.assigned, $0.isClosed) }
         switch mistake {
+        case .takesLateCommit where isClosed: return
+        case .takesStrangeCommit where commits.contains { assigned[$0.partition] == nil }: return
         case .commitsFirst: try await super.commit(Array(commits.prefix(1)))
         case .commitsPartly: for commit in commits { try await super.commit([commit]) }
         default: try await super.commit(commits)
@@ -160,6 +165,11 @@ final class MistakenSession: ForwardedSession, @unchecked Sendable {
             default: break
             }
         }
+    }
+
+    override func close() async {
+        await super.close()
+        if mistake == .takesLateCommit { state.withLock { $0.isClosed = true } }
     }
 
     override func release(_ partitions: [TopicPartition]) async {
