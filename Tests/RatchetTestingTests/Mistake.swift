@@ -6,6 +6,7 @@ struct Mistake: Sendable, CustomStringConvertible {
         case forgetsTopicID, countsTwice, cutsMetadata, acceptsOldGeneration, commitsPartly, commitsFirst
         case startsOldGeneration, tellsOldGeneration, releasesAtOnce, ownsTwice, renamesEvent
         case tellsOtherGroup, tellsLongLog, tellsOldCommit, takesLateCommit, takesStrangeCommit
+        case sleepsOn, staysAfterClose, sharesGroups
         case failsOnNothing, confirmsEarly, reordersKey, spreadsKey, ignoresPartition, failsAll, sendsBehind,
             renamesRepeat
     }
@@ -190,6 +191,17 @@ extension Mistake {
             "sends again under other ids",
             "What is sent again under the same ids arrives under them"
         ),
+    ]
+
+    /// Those that have a check wait until its time is up.
+    static let thatHang = [
+        Mistake(.sleepsOn, "is not woken by a message", "A message that arrives wakes the call that waits for it"),
+        Mistake(
+            .staysAfterClose,
+            "stays a member when it is closed",
+            "A member that leaves gives its partitions up to those who stay"
+        ),
+        Mistake(.sharesGroups, "takes all groups for one", "Each group is delivered all messages"),
     ]
 
     private static let order = "Messages are delivered once each, in the order of their offsets"

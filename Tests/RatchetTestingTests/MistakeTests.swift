@@ -18,6 +18,19 @@ import Testing
         try await broker.close()
     }
 
+    @Test("The conformance suite finds a connector that keeps it waiting", arguments: Mistake.thatHang)
+    func hangs(_ mistake: Mistake) async throws {
+        let broker = InProcessBroker(in: nil)
+        let mistaken = MistakenBroker(broker: broker, mistake: mistake.kind)
+        var settings = ConformanceSuite.Settings()
+        settings.timeout = .seconds(2)
+        let suite = ConformanceSuite(mistaken, features: ConformanceTests.featuresInMemory, settings: settings)
+        let check = try #require(suite.checks.first { mistake.found.contains($0.name) })
+        let failure = await #expect(throws: ConformanceFailure.self) { try await check.run() }
+        #expect(failure?.description.contains("came within 2.0 seconds") == true, "\(String(describing: failure))")
+        try await broker.close()
+    }
+
     @Test("The conformance suite finds a broker that forgets as it is restarted")
     func forgetful() async throws {
         let broker = InProcessBroker(in: nil)

@@ -14,7 +14,7 @@ struct MistakenBroker: BrokerUnderTest {
     func deleteTopic(_ name: String) async throws { try await broker.deleteTopic(name) }
 
     func source(of topics: [String], group: String) async throws -> any Source {
-        let inner = try await broker.source(of: topics, group: group)
+        let inner = try await broker.source(of: topics, group: mistake == .sharesGroups ? topics[0] : group)
         return MistakenSource(inner: inner, mistake: mistake, topics: topics, broker: broker)
     }
 

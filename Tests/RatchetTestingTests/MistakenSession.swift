@@ -26,6 +26,10 @@ final class MistakenSession: ForwardedSession, @unchecked Sendable {
         while true {
             if let event = state.withLock({ $0.next.isEmpty ? nil : $0.next.removeFirst() }) { return event }
             let event = try await super.next()
+            if mistake == .sleepsOn, case .messages = event {
+                await Latch().wait()
+                throw CancellationError()
+            }
             if mistake == .losesWhenCancelled, case .messages(let batch) = event, isToBeLost(batch) {
                 // Ends with the cancellation.
                 await Latch().wait()
@@ -168,6 +172,7 @@ final class MistakenSession: ForwardedSession, @unchecked Sendable {
     }
 
     override func close() async {
+        if mistake == .staysAfterClose { return }
         await super.close()
         if mistake == .takesLateCommit { state.withLock { $0.isClosed = true } }
     }
