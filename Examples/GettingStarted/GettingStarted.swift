@@ -40,7 +40,8 @@ struct GettingStarted {
 
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await billing.run() }
-            await billing.settled(through: try broker.logEnds(of: "orders"))
+            group.addTask { await billing.settled(through: try broker.logEnds(of: "orders")) }
+            try await group.next()
             group.cancelAll()
         }
         print(try ledger.reader.get(balances, "ada") ?? 0)

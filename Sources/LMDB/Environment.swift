@@ -145,7 +145,7 @@ extension Environment {
         guard LMDBError.poisons(number, duringCommit: duringCommit) else { return error }
         poison.withLock { if $0 == nil { $0 = error } }
         isPoisoned.store(true, ordering: .releasing)
-        Registry.poison(identity, error)
+        Registry.poison(identity, at: path, error)
         return error
     }
 }

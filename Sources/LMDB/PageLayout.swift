@@ -20,6 +20,8 @@ enum PageLayout {
     static let isFarValue: UInt16 = 1
     static let isTable: UInt16 = 2
     static let integerKeys: UInt16 = 8
+    /// The file was made as one without a folder of its own, as a copy may be.
+    static let isAlone: UInt16 = 0x4000
     static let magic: UInt32 = 0xBEEF_C0DE
     static let version: UInt32 = 1
     static let noPage = UInt64.max
@@ -49,7 +51,7 @@ struct HeadPage {
         // In the free list's record the padding is the page size, and the flags are the file's.
         pageSize = Int(page.integer(content + 24, UInt32.self))
         guard (512...65536).contains(pageSize), pageSize & (pageSize - 1) == 0,
-            free.flags == PageLayout.integerKeys, main.flags == 0
+            free.flags & ~PageLayout.isAlone == PageLayout.integerKeys, main.flags == 0
         else { throw PageDamage("head page \(number) says pages of \(pageSize) bytes, flags \(free.flags)") }
     }
 }

@@ -8,7 +8,20 @@ import Synchronization
 enum Registry {
     private enum Entry {
         case open(process: Int32)
-        case poisoned(process: Int32, LMDBError)
+        case poisoned(process: Int32, LMDBError, HeldFolder?)
+    }
+
+    /// Keeps a folder that was deleted from giving its number to another one.
+    private final class HeldFolder: Sendable {
+        private let folder: OpenFile
+
+        /// Nil if what is at the path now is another one.
+        init?(_ identity: Platform.Identity, at path: String) {
+            guard let folder = try? OpenFile(folder: path), let status = try? folder.status,
+                status.identity == identity
+            else { return nil }
+            self.folder = folder
+        }
     }
 
     private static let entries = Mutex<[Platform.Identity: Entry]>([:])
@@ -17,7 +30,7 @@ enum Registry {
         let process = Platform.processID
         let found = entries.withLock { entries -> Entry? in
             switch entries[identity] {
-            case .open(process)?, .poisoned(process, _)?: return entries[identity]
+            case .open(process)?, .poisoned(process, _, _)?: return entries[identity]
             // What a parent process had open before it forked does not bind the child.
             case .open?, .poisoned?, nil: entries[identity] = .open(process: process)
             }
@@ -27,13 +40,17 @@ enum Registry {
         case .open?:
             let detail = "this process has it open already: share that Environment"
             throw LMDBError(.alreadyOpen, operation: "open", path: path, detail: detail)
-        case .poisoned(_, let cause)?: throw .poisoned(by: cause, operation: "open", path: path)
+        case .poisoned(_, let cause, _)?: throw .poisoned(by: cause, operation: "open", path: path)
         case nil: return
         }
     }
 
-    static func poison(_ identity: Platform.Identity, _ cause: LMDBError) {
-        entries.withLock { $0[identity] = .poisoned(process: Platform.processID, cause) }
+    static func poison(_ identity: Platform.Identity, at path: String, _ cause: LMDBError) {
+        let folder = HeldFolder(identity, at: path)
+        entries.withLock { entries in
+            if case .poisoned(Platform.processID, _, .some)? = entries[identity] { return }
+            entries[identity] = .poisoned(process: Platform.processID, cause, folder)
+        }
     }
 
     static func unregister(_ identity: Platform.Identity) {

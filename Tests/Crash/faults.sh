@@ -81,7 +81,7 @@ all_faults() {
             all_faults_of "$file" "$before" "$step"
         done
     done
-    finished "faults: $faults in $((SECONDS - faults_begun)) s; $missed more did not come about; all is there, once"
+    finished "faults: $((faults - missed)) in $((SECONDS - faults_begun)) s; $missed more did not come about; all is there, once"
 }
 
 all_faults_of() {

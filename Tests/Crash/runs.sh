@@ -14,7 +14,13 @@ start_in() {
 }
 
 # Answers how it ended; without the shell's own word on what was killed.
-end() { wait "$child" 2>/dev/null; }
+end() {
+    local status=0
+    wait "$child" 2>/dev/null || status=$?
+    # Its number may soon be another process's.
+    child=""
+    return "$status"
+}
 
 run_in() {
     start_in "$@"

@@ -8,10 +8,10 @@
 enum Article {
     private static let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..")
 
-    /// The lines of Swift code in an article.
-    static func code(of path: String) throws -> [String] {
+    /// The lines of Swift code in an article, or in what of it begins with a heading.
+    static func code(of path: String, from heading: String? = nil) throws -> [String] {
         var isCode = false
-        return try lines(of: path).filter { line in
+        return try lines(of: path).drop { heading != nil && $0 != heading }.filter { line in
             if line.hasPrefix("```") {
                 isCode = line == "```swift"
                 return false

@@ -4,6 +4,12 @@ import Testing
 
 extension EndToEnd {
     @Suite(.serialized) struct ProveYourHandlerTests {
+        private struct Order: Codable, Sendable {
+            var id: String
+            var customer: String
+            var cents: Int
+        }
+
         private let scratch: Scratch
 
         init() throws { scratch = try Scratch() }
@@ -68,9 +74,9 @@ extension EndToEnd {
 
         @Test("The example `orders` survives being killed, and each purchase counts once", .timeLimit(.minutes(5)))
         func killed() async throws {
-            let (orders, state) = (Executable.path(of: "orders"), scratch.path("state"))
+            let state = scratch.path("state")
             let arguments = ["--generate", "3000", "--duplicates", "0.2", "--state", state, "--json"]
-            var test = CrashTest(executable: orders, arguments: arguments)
+            var test = CrashTest(product: "orders", arguments: arguments)
             test.kills = 10
             let end = try await test.run { end in
                 let report = try Report(lines: end.output.split(separator: "\n"))
@@ -78,6 +84,27 @@ extension EndToEnd {
                 #expect(report.processed == 3000, "seed \(end.seed)")
             }
             #expect(end.deaths.count == 10)
+        }
+
+        @Test("The README's handler is caught, as the README says")
+        func readmeHandler() throws {
+            let orders = try (1...50).map { number in
+                let order = Order(id: "o-\(number)", customer: "c-\(number % 5)", cents: 100 * number)
+                return try SimulatedMessage(id: order.id, key: order.customer, json: order)
+            }
+            let billing = SimulatedHandler(
+                messages: orders,
+                decoding: .json(Order.self),
+                identifiedBy: .field { $0.id }
+            ) { order, context, world in
+                try await world.call("charge")
+            }
+            let outcome = try billing.run(seeds: 1...500)
+            #expect(outcome.findings.contains { $0.kind == .duplicateEffect }, "\(outcome.story)")
+            let program = Set(try Article.lines(of: "Tests/EndToEndTests/ProveYourHandlerTests.swift"))
+            let code = try Article.code(of: "README.md", from: "## Prove your handler")
+            for line in code { #expect(program.contains(line), "\(line)") }
+            #expect(code.count > 10)
         }
 
         @Test("The article's code is code that is compiled")

@@ -55,6 +55,26 @@ struct PageCheckTests {
         }
     }
 
+    @Test("A copy that was made of the file alone, without its folder, passes")
+    func copiedAlone() async throws {
+        try await withScratch { scratch in
+            var random = SplitMix64(seed: 7)
+            let path = scratch + "/environment"
+            let made = try Environment.open(at: path, configuration: Self.configuration)
+            for _ in 0..<4 { try Self.change(made, &random) }
+            made.close()
+            let file = URL(filePath: path + "/data.mdb")
+            var bytes = [UInt8](try Data(contentsOf: file))
+            // As `mdb_copy -n -c` does: LMDB's MDB_NOSUBDIR, in the flags of both head pages.
+            for head in 0..<2 { bytes[head * 4096 + 45] |= 0x40 }
+            try Data(bytes).write(to: file)
+            let opened = try Environment.open(at: path, configuration: Self.configuration)
+            try Self.change(opened, &random)
+            opened.close()
+            try Environment.open(at: path, configuration: Self.configuration).close()
+        }
+    }
+
     #if os(Linux)
         @Test("After a commit whose writes failed, the file opens as the commit before left it")
         func failedWrites() async throws {

@@ -7,6 +7,11 @@ import Testing
     #elseif canImport(Musl)
         import Musl
     #endif
+    #if canImport(FoundationEssentials)
+        import FoundationEssentials
+    #else
+        import Foundation
+    #endif
 
     /// What happens after a write or a sync that failed.
     ///
@@ -41,6 +46,26 @@ import Testing
                     try environment.increment()
                     #expect(try environment.counter() == 2)
                 }
+            }
+        }
+
+        @Test func aCopyInPlaceOfADeletedPoisonedFolderOpens() async throws {
+            try await withScratch { scratch in
+                let (path, copy) = (scratch + "/environment", scratch + "/copy")
+                try Environment.open(at: copy, configuration: .small).close()
+                for _ in 0..<5 {
+                    let environment = try Environment.open(at: path, configuration: .small)
+                    do {
+                        let watch = Watch(.fdatasync, under: path, failing: 1, with: EIO)
+                        expect(.io) { try environment.increment() }
+                        #expect(watch.count == 1)
+                    }
+                    environment.close()
+                    // The number of the folder that goes is free for the one that comes.
+                    try FileManager.default.removeItem(atPath: path)
+                    try FileManager.default.copyItem(atPath: copy, toPath: path)
+                }
+                try Environment.open(at: path, configuration: .small).close()
             }
         }
 

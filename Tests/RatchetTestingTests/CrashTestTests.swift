@@ -77,6 +77,18 @@ struct CrashTestTests {
         #expect(error?.detail == "sh: run 1 ended with exit code 3; it said: no such table\n")
     }
 
+    @Test("The last words of a program that traps are its message, not a backtrace, unless one is asked for")
+    func trapping() async throws {
+        let scratch = try Scratch()
+        var test = Self.shell("echo no such table, $SWIFT_BACKTRACE >&2; kill -ILL $$", in: scratch)
+        test.kills = 0
+        var error = await #expect(throws: CrashTestError.self) { try await test.run() }
+        #expect(error?.detail == "sh: run 1 ended by signal 4; it said: no such table, enable=no\n")
+        test.environment["SWIFT_BACKTRACE"] = "enable=yes"
+        error = await #expect(throws: CrashTestError.self) { try await test.run() }
+        #expect(error?.detail.hasSuffix("it said: no such table, enable=yes\n") == true)
+    }
+
     @Test("A program that hangs is ended; one that is not there, and settings out of bounds, are told")
     func wrong() async throws {
         let scratch = try Scratch()

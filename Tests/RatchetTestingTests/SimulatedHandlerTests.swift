@@ -88,12 +88,63 @@ struct SimulatedHandlerTests {
             try end.ledger.forEach(in: Self.balances) { sum += $1 }
             asked.add()
             let charges = end.published(to: "charges").count
-            // A send may be given up and never have come through: what is booked is what is charged.
-            return charges <= 30 && sum >= charges * 100 ? [] : ["\(charges) charges of \(sum)"]
+            // The sends of some orders are given up and never come through.
+            let numbers = end.received.compactMap { Int($0.headers.last?.text.dropFirst(2) ?? "") }
+            let due = numbers.reduce(0) { $0 + 100 + $1 }
+            if charges == numbers.count, sum == due, numbers.count == end.received.count { return [] }
+            return ["\(charges) charges of \(sum) for \(end.received.count) orders of \(due)"]
         }
         let outcome = try handler.run(seeds: 1...40)
         #expect(outcome.isSound, "\(outcome.story)")
         #expect(asked.count == 40)
+    }
+
+    @Test("A run whose messages never get as far as the handler fails, and says why")
+    func idle() throws {
+        let handler = SimulatedHandler(decoding: .json(Order.self), identifiedBy: .field { $0.id }) { _, _, world in
+            try await world.call("charge")
+        }
+        let outcome = try handler.run(seeds: 1...2)
+        let problem = try #require(outcome.problems.first)
+        #expect(problem.hasPrefix("the handler never ran: all 50 messages became dead letters"), "\(problem)")
+        #expect(problem.contains("DecodingError") && problem.contains("`messages` was not given"), "\(problem)")
+        #expect(!outcome.isSound && outcome.faults.isEmpty && outcome.seed == 1)
+    }
+
+    @Test("Messages that do not decode, among others that do, are dead letters and no fault of the handler")
+    func poison() throws {
+        let messages = try Self.orders(10) + [SimulatedMessage(id: "poison", key: "c0")]
+        let outcome = try SimulatedHandler(
+            messages: messages,
+            decoding: .json(Order.self),
+            identifiedBy: .field { $0.id }
+        ) { _, context, world in
+            context.onCommit { try world.effect("booked", in: $0) }
+        }.run(seeds: 1...5)
+        #expect(outcome.isSound, "\(outcome.story)")
+        #expect(outcome.counts.deadLettered == 1)
+    }
+
+    @Test("A story says once that a message had an effect three times")
+    func thrice() throws {
+        let outcome = try withSimulatedPipeline(seed: 1, faults: [], decoding: .raw) { message, _, world in
+            for _ in 1...(message.text == "p0-3" ? 3 : 1) { try world.effect("mail") }
+        }
+        #expect(outcome.findings.count == 2)
+        let sentences = outcome.story.split(separator: "\n").filter { $0.hasPrefix("Twice: ") }
+        #expect(sentences == ["Twice: p0-3 had \"mail\" 3 times"], "\(outcome.story)")
+    }
+
+    @Test("An outcome is described by one line, whose faults say whom they hit, as does the story")
+    func brief() throws {
+        var naive = Self.naive
+        naive.faults = [.loseAnswers]
+        let outcome = try naive.run(seeds: 1...500)
+        let story = outcome.story.split(separator: "\n")
+        let description = String(describing: outcome)
+        #expect(!description.contains("\n") && description.count < 500, "\(description)")
+        #expect(description.contains("loseAnswers of pipeline ") && description.contains("see its story"))
+        #expect(story.contains { $0.contains("answers to calls of pipeline") }, "\(story)")
     }
 
     @Test("What a check of the end finds makes the run fail, and is told")

@@ -55,6 +55,45 @@ struct SimulatedSchedulerTests {
         #expect(Self.run(seed: 42).digest == 16_633_232_428_918_666_455)
     }
 
+    private final class Counts: Sendable {
+        let done = Mutex(0)
+        let found = Mutex(-1)
+    }
+
+    /// How many of its hundred jobs one task has done, 10 ms after the start, when another one looks.
+    private static func jobsDone(at time: Int, jobsLater: Int?) -> Int {
+        let scheduler = SimulatedScheduler(seed: 9)
+        let (clock, process) = (SimulatedClock(scheduler: scheduler), SimulatedProcess(scheduler))
+        let counts = Counts()
+        Task(executorPreference: process) {
+            await withTaskGroup { group in
+                group.addTask {
+                    try? await clock.sleep(for: .milliseconds(10))
+                    for _ in 0..<100 {
+                        counts.done.withLock { $0 += 1 }
+                        await Task.yield()
+                    }
+                }
+                group.addTask {
+                    try? await clock.sleep(for: .milliseconds(time))
+                    if let jobsLater { await scheduler.pass(jobs: jobsLater) }
+                    let now = counts.done.withLock { $0 }
+                    counts.found.withLock { $0 = now }
+                }
+            }
+        }
+        while scheduler.step() {}
+        return counts.found.withLock { $0 }
+    }
+
+    @Test("Who waits for a time finds others before or after their work, who waits for jobs in the middle of it")
+    func passing() {
+        #expect(Self.jobsDone(at: 9, jobsLater: nil) == 0)
+        #expect(Self.jobsDone(at: 11, jobsLater: nil) == 100)
+        #expect((10...40).contains(Self.jobsDone(at: 9, jobsLater: 20)))
+        #expect(Self.jobsDone(at: 9, jobsLater: 100_000) == 100)
+    }
+
     @Test("Time passes only when nothing can run, and at once")
     func time() {
         let now = Self.run(seed: 3).now

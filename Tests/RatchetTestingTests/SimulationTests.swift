@@ -73,6 +73,31 @@ struct SimulationTests {
         #expect(outcome.report.kinds == [.duplicateEffect])
     }
 
+    @Test("An operator whose broker dies while it deletes a topic makes it anew all the same", arguments: [3591, 5769])
+    func diesWhileDeleting(seed: UInt64) throws {
+        let outcome = try Self.run(Simulation(seed: seed))
+        #expect(outcome.isSound, "Tests/simulate --seed \(seed) --seeds 1: \(outcome.problems) \(outcome.report)")
+    }
+
+    @Test("An effect that the ledger tells of and then no more is found")
+    func vanished() throws {
+        var scenario = Scenario.standard
+        let effects = scenario.effects
+        let isTold = Mutex(false)
+        scenario.effects = { reader in
+            let all = try effects(reader)
+            guard let first = all.first(where: { $0.message == "p0-3" }) else { return all }
+            let wasTold = isTold.withLock { isTold in
+                defer { isTold = true }
+                return isTold
+            }
+            return wasTold ? all.filter { $0 != first } : all
+        }
+        let outcome = try Self.run(Simulation(seed: 1, scenario: scenario))
+        #expect(outcome.report.isSound)
+        #expect(outcome.problems == ["effects that are not in the ledger any more: [\"p0-3\"]"])
+    }
+
     @Test("Of the faults of a run that fails only those are left that make it fail")
     func shrinking() throws {
         let simulation = Simulation(seed: 2)

@@ -17,6 +17,7 @@ all_variants() {
         fi
     done
     [ -z "$json" ] || printf '{"caught":%d,"missed":%d}\n' "$caught" "${#missed[@]}" >&3
+    [ "$caught" != 0 ] || { echo "no broken variant was tried" >&2 && exit 1; }
     [ "${#missed[@]}" = 0 ] || { echo "not caught: ${missed[*]}" >&2 && exit 1; }
     echo "all $caught broken variants were caught"
 }

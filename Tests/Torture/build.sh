@@ -2,8 +2,9 @@
 
 build=.build-torture
 
-# Builds a product as users do, and prints its path.
+# Builds a product as users do, and prints its path; not that of an earlier build when this one fails.
 built() {
-    swift build --configuration release --traits CrashPoints,BrokenVariants --scratch-path "$build" --product "$1" >&2
-    echo "$PWD/$build/release/$1"
+    # Within $(…) the shell goes on after an error.
+    swift build --configuration release --traits CrashPoints,BrokenVariants --scratch-path "$build" --product "$1" >&2 &&
+        echo "$PWD/$build/release/$1"
 }

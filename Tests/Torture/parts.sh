@@ -12,13 +12,13 @@ share() {
 
 # Runs one part, which prints its result as its last line; a part that fails is told at the end.
 part() {
-    local name=$1
+    local name=$1 is_whole=1
     shift
     echo "== $name ($((SECONDS / 60)) min so far)"
-    "$@" >"$work/result" || failed+="$name "
-    note "$work/result"
-    # The part may have more than was asked for.
-    [ -z "$only" ] || sed -i "/^$only /!d" "$work/faults"
+    "$@" >"$work/result" || is_whole=""
+    # One that tells of no fault has not done its work, whatever else it says.
+    note "$work/result" || is_whole=""
+    [ -n "$is_whole" ] || failed+="$name, "
 }
 
 # Whether a fault of this kind is asked for.

@@ -1,4 +1,6 @@
 public import LMDB
+// So that a table may be public in a module that imports Ratchet alone.
+@_exported public import protocol LMDB.RawCodable
 
 /// A type with a small binary form of its own: integers, text and bytes have one.
 public typealias RawCodable = LMDB.RawCodable

@@ -34,12 +34,12 @@ public final class Pipeline<Payload: Sendable>: Service {
     ///   - ledger: The group's ledger.
     ///   - decoding: How payloads become what the handler gets.
     ///   - identifiedBy: Where the idempotency key comes from.
-    /// - publishingTo: Where published messages go, nil if the handler publishes none. One pipeline of a ledger sends
-    ///   for all.
+    ///   - publishingTo: Where published messages go, nil if the handler publishes none. One pipeline of a ledger sends
+    ///     for all.
     ///   - configuration: The settings.
-    /// - handler: Runs once for each event, many at a time, in the order that ``PipelineConfiguration/ordering`` asks
-    ///   for. A throw is dealt
-    ///     with as ``PipelineConfiguration/retries`` says; the offset never moves past a message that is neither done nor a dead letter.
+    ///   - handler: Runs once for each event, many at a time, in the order that ``PipelineConfiguration/ordering`` asks
+    ///     for. A throw is dealt with as ``PipelineConfiguration/retries`` says; the offset never moves past a message
+    ///     that is neither done nor a dead letter.
     public convenience init(
         _ name: String,
         from source: any Source,
@@ -71,12 +71,12 @@ public final class Pipeline<Payload: Sendable>: Service {
     ///   - ledger: The group's ledger.
     ///   - decoding: How payloads become what the handler gets.
     ///   - identifiedBy: Where the idempotency key comes from.
-    /// - publishingTo: Where published messages go, nil if the handler publishes none. One pipeline of a ledger sends
-    ///   for all.
+    ///   - publishingTo: Where published messages go, nil if the handler publishes none. One pipeline of a ledger sends
+    ///     for all.
     ///   - configuration: The settings.
-    /// - transactional: Runs on the ledger's writer thread, one at a time: it must not block, and should take
-    ///   microseconds. When it throws, what it
-    ///     wrote is undone, and the message is dealt with as ``PipelineConfiguration/retries`` says.
+    ///   - transactional: Runs on the ledger's writer thread, one at a time: it must not block, and should take
+    ///     microseconds. When it throws, what it wrote is undone, and the message is dealt with as
+    ///     ``PipelineConfiguration/retries`` says.
     public convenience init(
         _ name: String,
         from source: any Source,

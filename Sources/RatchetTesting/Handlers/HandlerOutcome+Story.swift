@@ -1,4 +1,9 @@
-extension HandlerOutcome {
+extension HandlerOutcome: CustomStringConvertible {
+    /// One line; ``story`` has more.
+    public var description: String {
+        isSound ? headline : "\(headline); findings: \(findings.count), problems: \(problems.count); see its story"
+    }
+
     /// How many messages a story follows, and how many lines its account has at the most.
     private static let (followed, longest) = (3, 80)
 
@@ -9,8 +14,14 @@ extension HandlerOutcome {
         guard !isSound else {
             return lines[0] + "\(counts.rows.map { "\n  \($0.name): \($0.count)" }.joined())"
         }
-        lines += findings.prefix(10).map { sentence($0) }
-        if findings.count > 10 { lines.append("… and \(findings.count - 10) more") }
+        // Three times is two findings, and one sentence.
+        var sentences: [String] = []
+        for finding in findings {
+            let sentence = sentence(finding)
+            if !sentences.contains(sentence) { sentences.append(sentence) }
+        }
+        lines += sentences.prefix(10)
+        if sentences.count > 10 { lines.append("… and \(sentences.count - 10) more") }
         lines += problems.prefix(10).map { "Wrong: \($0)" }
         let account = StoryAccount(history: history, faults: faults, messages: messagesConcerned).lines
         lines += account.prefix(Self.longest).map { $0 }

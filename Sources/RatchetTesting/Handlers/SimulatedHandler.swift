@@ -5,7 +5,11 @@ import ServiceLifecycle
 /// the order of everything, the time, and what goes wrong.
 ///
 /// ```swift
-/// let billing = SimulatedHandler(decoding: .json(Order.self), identifiedBy: .field { $0.id }) { order, context, world in
+/// let billing = SimulatedHandler(
+///     messages: try orders.map { try SimulatedMessage(id: $0.id, key: $0.customer, json: $0) },
+///     decoding: .json(Order.self),
+///     identifiedBy: .field { $0.id }
+/// ) { order, context, world in
 ///     try await world.call("charge", idempotencyKey: context.idempotencyKey)
 ///     context.onCommit { try world.effect("booked", in: $0) }
 /// }
@@ -19,7 +23,9 @@ import ServiceLifecycle
 public struct SimulatedHandler: Sendable {
     /// What the producers send, in this order, to the topic `orders`: nil for 50 made up messages with the ids `p0-0` to
     /// `p1-24`, their ids as payloads, and five keys. Of two producers each sends every other one, and a send that fails
-    /// is repeated: some come under several offsets. Each message is to have each effect once, or to become a dead letter.
+    /// is repeated, mostly: some come under several offsets, and a few not at all (``SimulatedEnd/received`` has those that
+    /// came). Each message that came is to have each effect once, or to become a dead letter; a run in which none gets as
+    /// far as the handler fails.
     public var messages: [SimulatedMessage]?
     /// What may go wrong. Default: everything that happens without an operator; empty: nothing does.
     public var faults = SimulatedFault.Kind.withoutOperator

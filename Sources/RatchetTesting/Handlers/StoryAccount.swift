@@ -87,6 +87,8 @@ struct StoryAccount {
 }
 
 extension SimulatedFault {
+    private var whose: String { kind.hitsOnePipeline ? " of pipeline \(member)" : "" }
+
     /// How a story tells of its beginning and its end.
     fileprivate var words: (begins: String, ends: String?) {
         switch kind {
@@ -96,7 +98,17 @@ extension SimulatedFault {
         case .freezeProcess: ("the process of the pipelines stands still", "the process of the pipelines goes on")
         case .leaveGroup: ("pipeline \(member) leaves the group", "pipeline \(member) comes back to the group")
         case .leapClock: ("the wall clock leaps", nil)
-        default: ("it begins: \(kind.rawValue) of \(member)", "it ends: \(kind.rawValue) of \(member)")
+        case .loseAnswers:
+            ("answers to calls of pipeline \(member) begin to be lost", "pipeline \(member) gets all answers again")
+        case .slowNetwork:
+            ("the network of pipeline \(member) becomes slow", "the network of pipeline \(member) is fast again")
+        case .badHandlers:
+            ("handlers of pipeline \(member) begin to fail", "handlers of pipeline \(member) fail no more")
+        case .hangHandlers:
+            ("handlers of pipeline \(member) begin to hang", "handlers of pipeline \(member) hang no more")
+        case .badSends: ("sends begin to fail", "sends fail no more")
+        default:
+            ("it begins: \(kind.rawValue)\(whose)", "it ends: \(kind.rawValue)\(whose)")
         }
     }
 }

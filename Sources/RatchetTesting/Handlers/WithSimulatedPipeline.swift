@@ -4,7 +4,7 @@ public import Ratchet
 /// in one thread, in some milliseconds, the same in every process and on every machine.
 ///
 /// ```swift
-/// let outcome = try withSimulatedPipeline(seed: 17, decoding: .json(Order.self)) { order, context, world in
+/// let outcome = try withSimulatedPipeline(seed: 17, decoding: .raw) { message, context, world in
 ///     try await world.call("charge", idempotencyKey: context.idempotencyKey)
 ///     context.onCommit { try world.effect("booked", in: $0) }
 /// }

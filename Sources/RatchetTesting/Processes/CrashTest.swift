@@ -10,8 +10,8 @@
 /// ```
 ///
 /// The program finds its work by itself, such as in a file or a broker of its own, and ends with exit code 0 when nothing
-/// is left to do (or is a server: see ``ending``). A process that dies is no power cut: what it had written
-/// is there.
+/// is left to do (or is a server: see ``ending``). It alone is killed: what it has started itself goes on, so let the
+/// program be no wrapper, such as `swift run`. A process that dies is no power cut: what it had written is there.
 public struct CrashTest: Sendable {
     /// How a program that nobody kills comes to its end.
     public enum Ending: Hashable, Sendable {
@@ -25,7 +25,8 @@ public struct CrashTest: Sendable {
     public var executable: String
     /// Its arguments, the same for each run.
     public var arguments: [String]
-    /// What is added to the environment of the test. Default: nothing.
+    /// What is added to the environment of the test. Default: nothing. Without a `SWIFT_BACKTRACE` here a program that
+    /// traps prints no backtrace: that takes seconds, and leaves no room for the words before it.
     public var environment: [String: String] = [:]
     /// The folder it runs in. Default: nil, the test's own.
     public var workingDirectory: String?
@@ -50,6 +51,14 @@ public struct CrashTest: Sendable {
     public init(executable: String, arguments: [String] = []) {
         self.executable = executable
         self.arguments = arguments
+    }
+
+    /// A test of an executable of the package whose tests these are: it is looked for beside them, where `swift build`
+    /// puts it. Let the test target depend on it, or it may be an old one.
+    public init(product: String, arguments: [String] = []) {
+        let tests = CommandLine.arguments[0]
+        let folder = tests.lastIndex(of: "/").map { String(tests[...$0]) } ?? "./"
+        self.init(executable: folder + product, arguments: arguments)
     }
 
     /// Kills the program until it has died as often as asked, runs it once more to its end, and calls `check`. Returns

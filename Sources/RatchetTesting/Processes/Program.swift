@@ -69,7 +69,7 @@ struct Program: Sendable {
     private func process(_ variables: [String: String], _ isGraceful: Bool) async throws -> TerminationStatus {
         var options = PlatformOptions()
         if isGraceful { options.teardownSequence = [.gracefulShutDown(allowedDurationToNextStep: test.longestRun)] }
-        var changes: [Environment.Key: String?] = [:]
+        var changes: [Environment.Key: String?] = ["SWIFT_BACKTRACE": "enable=no"]
         // Any order: they are different variables.
         for (name, value) in test.environment.merging(variables, uniquingKeysWith: { $1 }) {
             guard let key = Environment.Key(rawValue: name) else { continue }

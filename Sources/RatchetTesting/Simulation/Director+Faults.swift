@@ -5,8 +5,13 @@ extension Director {
     /// What ends a fault.
     typealias Ending = () async throws -> Void
 
+    /// A fault begins within so many jobs from its time on: about twice what a message takes all in all.
+    private static let latestJob = 200
+
     func play(_ fault: SimulatedFault, _ producers: [SimulatedLink]) async throws {
         try await world.clock.sleep(for: .milliseconds(fault.time))
+        var random = SeededGenerator(seed: world.seed, purpose: 200_000 + UInt64(fault.time))
+        await world.scheduler.pass(jobs: random.next(in: 0..<Self.latestJob))
         let end = try await begin(fault, producers)
         try await world.clock.sleep(for: .milliseconds(fault.duration))
         try await end()

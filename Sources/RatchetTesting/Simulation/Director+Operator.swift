@@ -65,7 +65,10 @@ extension Director {
     /// The id of the topic that is gone now; nil if there was none, or the broker is down for too long.
     private func deleteTopic() async throws -> String? {
         var id: String?
-        for _ in 0..<Self.tries {
+        var tries = 0
+        // A broker that died meanwhile may have done it: then it has to come back before anybody knows.
+        while tries < Self.tries || id != nil {
+            tries += 1
             do {
                 let broker = try broker.running()
                 // Gone: a broker that died may have done it all the same.

@@ -191,6 +191,7 @@ final class PipelineNode: Sendable {
         let ledger = state.withLock { $0.ledger.take() }
         if let ledger {
             world.record.see(ledger, world.scenario.effects)
+            world.record.findEffects(in: ledger, world.scenario.effects)
             world.record.findDeadLetters(in: ledger)
             await world.scenario.proof?.verify(ledger.reader, broker, world.record)
         }

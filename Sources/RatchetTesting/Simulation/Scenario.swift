@@ -25,7 +25,8 @@ public struct Scenario: Sendable {
     public var maximumSteps = 2_000_000
     /// Makes the pipeline of a member.
     public var pipeline: @Sendable (SimulatedMember) -> any Service
-    /// The effects that the ledger holds: one for each time that a message had its effect.
+    /// The effects that the ledger holds: one for each time that a message had its effect. One that it does not hold any
+    /// more at the end is a problem of the run.
     public var effects: @Sendable (LedgerReader) throws -> [SimulatedEffect]
 
     /// What is asked of a handler of somebody else's, nil for the scenario's own.

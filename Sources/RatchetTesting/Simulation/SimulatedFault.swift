@@ -39,6 +39,17 @@ public struct SimulatedFault: Hashable, Sendable, CustomStringConvertible {
 
         /// All that happens without an operator. One who resets offsets may ask for effects once more.
         public static let withoutOperator = allCases.filter { $0 != .resetOffset && $0 != .makeTopicAnew }
+
+        var hitsOnePipeline: Bool {
+            switch self {
+            case .cutOff, .slowNetwork, .loseAnswers, .badCommits, .leaveGroup, .badHandlers, .hangHandlers,
+                .reorderPackets:
+                true
+            case .crashProcess, .crashBroker, .freezeProcess, .leapClock, .badSends, .duplicatePackets, .resetOffset,
+                .makeTopicAnew:
+                false
+            }
+        }
     }
 
     /// What goes wrong.
@@ -50,8 +61,11 @@ public struct SimulatedFault: Hashable, Sendable, CustomStringConvertible {
     /// Which pipeline it hits, where it hits one.
     public var member: Int
 
-    /// `1200 ms: cutOff of 1 for 800 ms`.
-    public var description: String { "\(time) ms: \(kind.rawValue) of \(member) for \(duration) ms" }
+    /// `1200 ms: cutOff of pipeline 1 for 800 ms`, or `1200 ms: crashProcess for 800 ms`.
+    public var description: String {
+        let whose = kind.hitsOnePipeline ? " of pipeline \(member)" : ""
+        return "\(time) ms: \(kind.rawValue)\(whose) for \(duration) ms"
+    }
 
     /// The faults of a seed: up to `count` of them, in the order of their times.
     static func plan(seed: UInt64, count: Int, of kinds: [Kind], members: Int, until end: Int) -> [SimulatedFault] {

@@ -55,6 +55,9 @@ final class SimulatedRecord: Sendable {
     /// What was wrong apart from the history, one line each.
     var problems: [String] { state.withLock { $0.problems } }
 
+    /// Whether any handler has started.
+    var hasStarted: Bool { state.withLock { state in state.entries.contains { $0.event.kind == .started } } }
+
     /// A pipeline says that it has put a message among the ledger's dead letters.
     func deadLettered(_ message: Message) { state.withLock { _ = $0.deadLettered.insert(message.text) } }
 
@@ -79,6 +82,17 @@ final class SimulatedRecord: Sendable {
     /// Records the effects that the ledger holds and did not hold before; that they cannot be read is a problem.
     func see(_ ledger: Ledger, _ read: (LedgerReader) throws -> [SimulatedEffect]) {
         do { see(try read(ledger.reader)) } catch {
+            add(problem: "the effects cannot be read: \(error)")
+        }
+    }
+
+    /// Looks in the ledger for all effects that it has told of: what is told once is there for ever.
+    func findEffects(in ledger: Ledger, _ read: (LedgerReader) throws -> [SimulatedEffect]) {
+        do {
+            let found = Set(try read(ledger.reader))
+            let missing = state.withLock { $0.effects.subtracting(found).map(\.message).sorted() }
+            if !missing.isEmpty { add(problem: "effects that are not in the ledger any more: \(missing)") }
+        } catch {
             add(problem: "the effects cannot be read: \(error)")
         }
     }

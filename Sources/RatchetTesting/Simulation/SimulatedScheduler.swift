@@ -24,6 +24,8 @@ final class SimulatedScheduler: Sendable {
         var ready: [ReadyJob] = []
         var timers = Heap<Timer>()
         var waiting: [Int: @Sendable () -> Void] = [:]
+        /// What waits for a number of steps.
+        var breaks = Heap<Timer>()
         var lastNumber = 0
         var now: Int64 = 0
         var steps = 0
@@ -62,15 +64,36 @@ final class SimulatedScheduler: Sendable {
     /// Enters a number of the caller's into the digest.
     func note(_ value: UInt64) { state.withLock { Self.mix(value, &$0) } }
 
+    /// Waits until so many more jobs have run, or nothing else is left to be done. Time passes only when no job is
+    /// ready: whoever waits for a time alone finds nobody in the middle of something.
+    func pass(jobs: Int) async {
+        await withCheckedContinuation { continuation in
+            state.withLock { state in
+                state.lastNumber += 1
+                state.waiting[state.lastNumber] = { continuation.resume() }
+                state.breaks.insert(Timer(due: Int64(state.steps + jobs), number: state.lastNumber))
+            }
+        }
+    }
+
     /// Runs one job, or makes the next call that is due; false if nothing is left to be done.
     func step() -> Bool {
+        takeBreak()?()
         if let job = takeJob() {
             job.job.runSynchronously(on: job.process.asUnownedTaskExecutor())
             return true
         }
-        guard let call = takeCall() else { return false }
+        guard let call = takeCall() ?? takeBreak(early: true) else { return false }
         call()
         return true
+    }
+
+    private func takeBreak(early: Bool = false) -> (@Sendable () -> Void)? {
+        state.withLock { state in
+            guard let first = state.breaks.min, early || first.due <= Int64(state.steps) else { return nil }
+            state.breaks.removeMin()
+            return state.waiting.removeValue(forKey: first.number)
+        }
     }
 
     private func takeJob() -> ReadyJob? {
