@@ -5,7 +5,10 @@ struct Mistake: Sendable, CustomStringConvertible {
         case startsAtLogStart, losesEmptyHeader, cutsPayload, makesTopic, tellsOldLog, readsOther, readsPastEnd
         case forgetsTopicID, countsTwice, cutsMetadata, acceptsOldGeneration, commitsPartly, commitsFirst
         case startsOldGeneration, tellsOldGeneration, releasesAtOnce, ownsTwice, renamesEvent
-        case confirmsEarly, reordersKey, spreadsKey, ignoresPartition, failsAll, sendsBehind, renamesRepeat
+        case tellsOtherGroup, tellsLongLog, tellsOldCommit, takesLateCommit, takesStrangeCommit
+        case sleepsOn, staysAfterClose, sharesGroups
+        case failsOnNothing, confirmsEarly, reordersKey, spreadsKey, ignoresPartition, failsAll, sendsBehind,
+            renamesRepeat
     }
 
     let kind: Kind
@@ -76,6 +79,11 @@ extension Mistake {
             "A subscription to a topic that does not exist is refused"
         ),
         Mistake(
+            .tellsOtherGroup,
+            "names another group",
+            "A source names its group, its cluster and its system, each time the same"
+        ),
+        Mistake(
             .renamesEvent,
             "changes ids with each record",
             "A pipeline has the effect of each event once, however often it was sent",
@@ -91,6 +99,28 @@ extension Mistake {
             .tellsOldLog,
             "tells the range that the log once had",
             "What retention has removed is in no range, and is read as none"
+        ),
+        Mistake(
+            .tellsLongLog,
+            "tells a range that goes beyond the log",
+            "The assignment tells which offsets the log holds",
+            "A partition that is started at the log's end delivers what comes after"
+        ),
+        Mistake(
+            .tellsOldCommit,
+            "tells a commit before the last one",
+            "The next assignment tells what was committed last",
+            "What was not committed comes again, and what was does not"
+        ),
+        Mistake(
+            .takesLateCommit,
+            "takes a commit after the close, and forgets it",
+            "A session that is closed commits nothing"
+        ),
+        Mistake(
+            .takesStrangeCommit,
+            "takes a commit of another member's partition, and forgets it",
+            "A partition that was released is nobody's to commit but its owner's"
         ),
         Mistake(
             .readsOther,
@@ -142,6 +172,11 @@ extension Mistake {
 
     static let ofSinks = [
         Mistake(
+            .failsOnNothing,
+            "fails when there is nothing to send",
+            "A batch of no messages is sent without a failure"
+        ),
+        Mistake(
             .confirmsEarly,
             "confirms before the messages can be read",
             "What a sink confirms another reader can read"
@@ -156,6 +191,17 @@ extension Mistake {
             "sends again under other ids",
             "What is sent again under the same ids arrives under them"
         ),
+    ]
+
+    /// Those that have a check wait until its time is up.
+    static let thatHang = [
+        Mistake(.sleepsOn, "is not woken by a message", "A message that arrives wakes the call that waits for it"),
+        Mistake(
+            .staysAfterClose,
+            "stays a member when it is closed",
+            "A member that leaves gives its partitions up to those who stay"
+        ),
+        Mistake(.sharesGroups, "takes all groups for one", "Each group is delivered all messages"),
     ]
 
     private static let order = "Messages are delivered once each, in the order of their offsets"

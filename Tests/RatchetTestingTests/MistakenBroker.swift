@@ -14,7 +14,7 @@ struct MistakenBroker: BrokerUnderTest {
     func deleteTopic(_ name: String) async throws { try await broker.deleteTopic(name) }
 
     func source(of topics: [String], group: String) async throws -> any Source {
-        let inner = try await broker.source(of: topics, group: group)
+        let inner = try await broker.source(of: topics, group: mistake == .sharesGroups ? topics[0] : group)
         return MistakenSource(inner: inner, mistake: mistake, topics: topics, broker: broker)
     }
 
@@ -37,7 +37,7 @@ private struct MistakenSource: Source {
     let topics: [String]
     let broker: InProcessBroker
     var cluster: String { inner.cluster }
-    var group: String { inner.group }
+    var group: String { mistake == .tellsOtherGroup ? "other" : inner.group }
     var system: String { inner.system }
 
     func open() async throws -> any SourceSession {
@@ -63,6 +63,7 @@ private final class MistakenSink: Sink {
     var failure: (any Error)? { inner.failure }
 
     func send(_ batch: OutgoingBatch) async throws -> [SinkFailure] {
+        if mistake == .failsOnNothing, batch.isEmpty { throw MessageError(.malformed, "nothing to send") }
         var messages = try batch.messages
         let (number, held) = state.withLock { state in
             state.sends += 1

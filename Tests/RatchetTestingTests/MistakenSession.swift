@@ -26,6 +26,10 @@ final class MistakenSession: ForwardedSession, @unchecked Sendable {
         while true {
             if let event = state.withLock({ $0.next.isEmpty ? nil : $0.next.removeFirst() }) { return event }
             let event = try await super.next()
+            if mistake == .sleepsOn, case .messages = event {
+                await Latch().wait()
+                throw CancellationError()
+            }
             if mistake == .losesWhenCancelled, case .messages(let batch) = event, isToBeLost(batch) {
                 // Ends with the cancellation.
                 await Latch().wait()
@@ -70,6 +74,8 @@ final class MistakenSession: ForwardedSession, @unchecked Sendable {
         var changed = assignment
         switch mistake {
         case .tellsOldLog: changed.log = 0..<changed.log.upperBound
+        case .tellsLongLog: changed.log = changed.log.lowerBound..<changed.log.upperBound + 5
+        case .tellsOldCommit: changed.committed?.offset = min(2, assignment.committed?.offset ?? 0)
         case .forgetsTopicID: changed.topicID = changed.partition.topic
         // A pipeline would rightly refuse such a one: its topic has messages.
         case .tellsOldGeneration where changed.log.isEmpty: changed.generation = 1
@@ -94,11 +100,7 @@ final class MistakenSession: ForwardedSession, @unchecked Sendable {
                 message.headers.filter { !$0.value.isEmpty }
             }
         case .renamesEvent where messages[0].text.hasPrefix("event-"):
-            return try MessageBatch(messages, like: batch, from: batch.startOffset) { message in
-                message.headers.map {
-                    $0.name == Header.messageIDName ? .messageID("\($0.text)-\(message.offset)") : $0
-                }
-            }
+            return try MessageBatch(messages, like: batch, from: batch.startOffset, headers: renamed)
         case .cutsPayload:
             return try MessageBatch(
                 messages,
@@ -107,6 +109,12 @@ final class MistakenSession: ForwardedSession, @unchecked Sendable {
                 payload: { Array($0.payload.prefix(800_000)) }
             )
         default: return batch
+        }
+    }
+
+    private func renamed(_ message: Message) -> [Header] {
+        message.headers.map {
+            $0.name == Header.messageIDName ? .messageID("\($0.text)-\(message.offset)") : $0
         }
     }
 
@@ -136,7 +144,10 @@ final class MistakenSession: ForwardedSession, @unchecked Sendable {
     override func commit(_ commits: [OffsetCommit]) async throws {
         var commits = commits
         for index in commits.indices { change(&commits[index]) }
+        let (assigned, isClosed) = state.withLock { ($0.assigned, $0.isClosed) }
         switch mistake {
+        case .takesLateCommit where isClosed: return
+        case .takesStrangeCommit where commits.contains { assigned[$0.partition] == nil }: return
         case .commitsFirst: try await super.commit(Array(commits.prefix(1)))
         case .commitsPartly: for commit in commits { try await super.commit([commit]) }
         default: try await super.commit(commits)
@@ -160,6 +171,12 @@ final class MistakenSession: ForwardedSession, @unchecked Sendable {
         }
     }
 
+    override func close() async {
+        if mistake == .staysAfterClose { return }
+        await super.close()
+        if mistake == .takesLateCommit { state.withLock { $0.isClosed = true } }
+    }
+
     override func release(_ partitions: [TopicPartition]) async {
         await super.release(partitions)
         state.withLock { state in
@@ -170,6 +187,9 @@ final class MistakenSession: ForwardedSession, @unchecked Sendable {
 
     override func message(at offset: Int64, of partition: TopicPartition) async throws -> Message? {
         let message = try await super.message(at: offset, of: partition)
+        if mistake == .renamesEvent, let message {
+            return try MessageBatch([message], like: message.batch, from: offset, headers: renamed)?[0]
+        }
         if mistake == .readsOther, message?.text == "b" {
             return try await super.message(at: offset + 1, of: partition)
         }

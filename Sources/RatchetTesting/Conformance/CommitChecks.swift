@@ -42,7 +42,8 @@ enum CommitChecks {
                 let assignment = try await member.assigned()[0]
                 try trial.expect(
                     assignment.committed?.metadata == expected,
-                    "expected the metadata '\(expected ?? "none")', and got '\(assignment.committed?.metadata ?? "none")'"
+                    "expected the metadata \(brief(expected.map { Array($0.utf8) })), "
+                        + "and got \(brief(assignment.committed.map { Array($0.metadata.utf8) }))"
                 )
                 try await member.commit(assignment, assignment.log.lowerBound + 1, metadata: metadata)
                 expected = metadata
@@ -97,7 +98,10 @@ enum CommitChecks {
                 OutgoingMessage(to: topic, key: nil as [UInt8]?, payload: Array($0.utf8))
             }
             let failures = try await trial.broker.sink().send(OutgoingBatch(sent))
-            try trial.expect(failures.isEmpty, "expected all messages to be taken, and got \(failures)")
+            try trial.expect(
+                failures.isEmpty,
+                "expected all messages to be taken, and these failed: \(brief(failures))"
+            )
             let member = try await trial.join(group, topic)
             let assignment = try await member.started()
             let offset = try await member.expect(["a", "b", "c"])[1].offset

@@ -8,7 +8,10 @@ enum MessageChecks {
             let sent = messages(topic)
             let sink = try await trial.broker.sink()
             let failures = try await sink.send(OutgoingBatch(sent))
-            try trial.expect(failures.isEmpty, "expected all \(sent.count) messages to be taken, and got \(failures)")
+            try trial.expect(
+                failures.isEmpty,
+                "expected all \(sent.count) messages to be taken, and these failed: \(brief(failures))"
+            )
             try await compare(trial, topic, sent)
         },
         Promise("A payload of the largest size arrives whole, and what is behind it too") { trial in
@@ -19,7 +22,10 @@ enum MessageChecks {
             }
             let sink = try await trial.broker.sink()
             let failures = try await sink.send(OutgoingBatch(sent))
-            try trial.expect(failures.isEmpty, "expected \(large.count) bytes to be taken, and got \(failures)")
+            try trial.expect(
+                failures.isEmpty,
+                "expected \(large.count) bytes to be taken, and these failed: \(brief(failures))"
+            )
             try await compare(trial, topic, sent)
         },
         Promise("A source names its group, its cluster and its system, each time the same") { trial in
@@ -85,21 +91,16 @@ enum MessageChecks {
         for (index, (sent, message)) in zip(sent, delivered).enumerated() {
             try trial.expect(
                 message.key == sent.key,
-                "message \(index): sent key \(bytes(sent.key)), got \(bytes(message.key))"
+                "message \(index): sent key \(brief(sent.key)), got \(brief(message.key))"
             )
             try trial.expect(
                 message.headers == sent.headers,
-                "message \(index): sent headers \(sent.headers), got \(message.headers)"
+                "message \(index): sent headers \(brief(sent.headers)), got \(brief(message.headers))"
             )
             try trial.expect(
                 message.payload == sent.payload,
-                "message \(index): sent \(bytes(sent.payload)), got \(bytes(message.payload))"
+                "message \(index): sent \(brief(sent.payload)), got \(brief(message.payload))"
             )
         }
-    }
-
-    private static func bytes(_ bytes: [UInt8]?) -> String {
-        guard let bytes else { return "none" }
-        return "\(bytes.count) bytes \(bytes.prefix(16))"
     }
 }

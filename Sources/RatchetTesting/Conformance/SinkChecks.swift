@@ -118,14 +118,14 @@ enum SinkChecks {
                 let copies = found.filter { $0.headers == message.headers && $0.payload == message.payload }
                 try trial.expect(
                     (1...2).contains(copies.count),
-                    "expected one or two copies of \(message.headers), and found \(copies.count)"
+                    "expected one or two copies of \(brief(message.headers)), and found \(copies.count)"
                 )
             }
             try trial.expect(found.count <= 8, "expected 8 messages at the most, and found \(found.count)")
         },
         Promise("A batch of no messages is sent without a failure") { trial in
             let failures = try await trial.broker.sink().send(OutgoingBatch())
-            try trial.expect(failures.isEmpty, "expected no failures, and got \(failures)")
+            try trial.expect(failures.isEmpty, "expected no failures, and got \(brief(failures))")
         },
     ]
 
@@ -154,7 +154,7 @@ enum SinkChecks {
         let failures: [SinkFailure] = try await sink.send(OutgoingBatch(messages))
         try trial.expect(
             failures.map(\.index) == expected,
-            "of \(messages.count) messages expected \(expected) to fail, and got \(failures)"
+            "of \(messages.count) messages expected \(expected) to fail, and these did: \(brief(failures))"
         )
         try trial.expect(
             sink.failure == nil,
