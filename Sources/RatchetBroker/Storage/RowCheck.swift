@@ -17,7 +17,7 @@ enum RowCheck {
             try forEach(tables.meta, in: transaction) { row in
                 let name = String(decoding: row.key, as: UTF8.self)
                 if name == "kind" || name == "format" { return }
-                guard name == "id" || name == Topic.nextUID else {
+                guard name == "id" || name == SealedRow.nextUID else {
                     throw BrokerError(.corrupted, "\(environment.path) has a row '\(name)'; restore it from a copy")
                 }
                 _ = try SealedRow.value(of: row.value, for: row.key, "the row '\(name)' of \(environment.path)")

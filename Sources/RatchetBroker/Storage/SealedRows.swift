@@ -3,6 +3,8 @@ import Ratchet
 
 /// Rows with a checksum over key and value behind the value, so that none passes for another.
 enum SealedRow {
+    /// The row with the number of the next partition.
+    static let nextUID = "uid"
     private static let sealSize = 8
 
     /// The value in a row's bytes, in place; throws ``BrokerError/Code/corrupted`` if they are not what was written.

@@ -2,8 +2,6 @@ import LMDB
 import Ratchet
 
 extension Topic {
-    static let nextUID = "uid"
-
     /// Writes a new topic; returns nil when it exists with the same settings.
     static func create(
         _ name: String,
@@ -14,7 +12,7 @@ extension Topic {
         _ tables: Tables
     ) throws -> Topic? {
         let stored = try transaction.sealedText(name, in: tables.topics, "the row of topic '\(name)'")
-        let next = try transaction.sealedText(nextUID, in: tables.meta, "the number of the next partition")
+        let next = try transaction.sealedText(SealedRow.nextUID, in: tables.meta, "the number of the next partition")
         guard next?.count ?? 4 == 4 else {
             throw BrokerError(.corrupted, "the number of the next partition has \(next?.count ?? 0) bytes, not 4")
         }
@@ -43,7 +41,7 @@ extension Topic {
         for uid in firstUID..<end { try transaction.put(PartitionRow(), for: uid, in: tables) }
         var following: [UInt8] = []
         following.appendLittleEndian(end)
-        try transaction.putSealed(following, for: Array(nextUID.utf8), in: tables.meta)
+        try transaction.putSealed(following, for: Array(SealedRow.nextUID.utf8), in: tables.meta)
         try transaction.putSealed(row.encoded, for: Array(name.utf8), in: tables.topics)
         return Topic(
             name: name,

@@ -130,7 +130,7 @@ enum DeliveryChecks {
     ]
 
     /// What one call of next delivers: nothing, when it is cancelled first.
-    private static func nextTexts(of member: Member) async throws -> [String] {
+    private static func nextTexts(of member: GroupTrialMember) async throws -> [String] {
         do {
             let event = try await member.next()
             guard case .messages(let batch) = event else {

@@ -46,7 +46,7 @@ enum GroupChecks {
     /// The partition that the member is to give back, and the one that it keeps.
     private static func revoked(
         _ trial: Trial,
-        _ member: Member,
+        _ member: GroupTrialMember,
         _ assignments: [Assignment]
     ) async throws -> (moving: Assignment, staying: Assignment) {
         let revoked = try await member.revoking()
@@ -95,7 +95,7 @@ enum GroupChecks {
     @Sendable private static func sharing(_ trial: Trial) async throws {
         let (topic, group, ownership) = (try await trial.topic(partitions: 4), trial.newName(), Ownership())
         try await withThrowingTaskGroup(of: Void.self) { tasks in
-            var members: [Member] = []
+            var members: [GroupTrialMember] = []
             for name in ["a", "b", "c"] {
                 let member = try await trial.join(group, topic, as: name)
                 members.append(member)

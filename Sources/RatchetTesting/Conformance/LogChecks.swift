@@ -106,7 +106,7 @@ enum LogChecks {
         },
     ]
 
-    private static func compare(_ trial: Trial, _ member: Member, _ messages: [Message]) async throws {
+    private static func compare(_ trial: Trial, _ member: GroupTrialMember, _ messages: [Message]) async throws {
         for message in messages {
             trial.note("\(member.name) reads offset \(message.offset) again")
             let again = try await member.session.message(at: message.offset, of: message.topicPartition)
@@ -120,7 +120,7 @@ enum LogChecks {
 
     private static func expectNone(
         _ trial: Trial,
-        _ member: Member,
+        _ member: GroupTrialMember,
         _ partition: TopicPartition,
         at offset: Int64
     ) async throws {

@@ -13,7 +13,7 @@ final class Ownership: Sendable {
     private let changed = Signal()
 
     /// Takes a member's events until it is closed, and does what each asks for.
-    func follow(_ member: Member) async {
+    func follow(_ member: GroupTrialMember) async {
         do {
             while try await handle(member.next(), of: member) {}
         } catch {
@@ -22,7 +22,7 @@ final class Ownership: Sendable {
         changed.tell()
     }
 
-    private func handle(_ event: SourceEvent, of member: Member) async throws -> Bool {
+    private func handle(_ event: SourceEvent, of member: GroupTrialMember) async throws -> Bool {
         switch event {
         case .assigned(let assignments):
             for assignment in assignments {

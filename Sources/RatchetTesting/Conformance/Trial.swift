@@ -59,11 +59,11 @@ final class Trial: Sendable {
     }
 
     /// A new member of a group; its name is for the failure's reader.
-    func join(_ group: String, _ topics: String..., as name: String = "the member") async throws -> Member {
+    func join(_ group: String, _ topics: String..., as name: String = "the member") async throws -> GroupTrialMember {
         note("\(name) joins")
         let session = try await broker.source(of: topics, group: group).open()
         state.withLock { $0.sessions.append(session) }
-        return Member(session, name: name, trial: self)
+        return GroupTrialMember(session, name: name, trial: self)
     }
 
     /// Sends texts to a topic, or to one partition of it.

@@ -1,7 +1,7 @@
 import Ratchet
 
 /// A member of a group, as a check drives it: one task at a time.
-struct Member: Sendable {
+struct GroupTrialMember: Sendable {
     let session: any SourceSession
     let name: String
     private let trial: Trial
