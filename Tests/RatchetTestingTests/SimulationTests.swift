@@ -79,6 +79,15 @@ struct SimulationTests {
         #expect(outcome.isSound, "Tests/simulate --seed \(seed) --seeds 1: \(outcome.problems) \(outcome.report)")
     }
 
+    @Test(
+        "A process that dies while it has a partition processed again, or its topic deleted, loses and repeats nothing",
+        arguments: [7406, 7941, 8172]
+    )
+    func diesWhileReprocessing(seed: UInt64) throws {
+        let outcome = try Self.run(Simulation(seed: seed))
+        #expect(outcome.isSound, "Tests/simulate --seed \(seed) --seeds 1: \(outcome.problems) \(outcome.report)")
+    }
+
     @Test("An effect that the ledger tells of and then no more is found")
     func vanished() throws {
         var scenario = Scenario.standard

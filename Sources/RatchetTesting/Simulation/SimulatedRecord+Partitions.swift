@@ -58,12 +58,18 @@ extension SimulatedRecord {
     func adopted(_ assignment: Assignment, at offset: Int64, _ policy: ResumePolicy.Reset) {
         guard let reset = assignment.committed?.offset else { return }
         let name = name(of: assignment.partition, assignment.generation)
+        // What is decided about a topic that is gone brings nothing of it back.
+        if state.withLock({ $0.gone.contains(name) }) { return }
         if policy == .reprocess {
             add { .reprocess(try $0.partition(name), from: reset) }
         } else if !state.withLock({ $0.started.contains(name) }) {
             // The ledger knows nothing: whatever the operator says.
             add { .seek(try $0.partition(name), to: offset) }
-        } else if policy == .stop, offset != reset {
+        } else if offset == reset {
+            // A process that has died meanwhile may have forgotten already what was done from there on: it may happen
+            // again, and need not.
+            add { .seek(try $0.partition(name), to: offset) }
+        } else if policy == .stop {
             add(problem: "\(name) goes on at \(offset), an operator had set \(reset), and nobody was asked")
         }
     }
@@ -72,6 +78,7 @@ extension SimulatedRecord {
     func deleted(_ topic: String, _ partitions: [TopicPartition]) {
         for partition in partitions {
             let name = name(of: partition, in: topic)
+            state.withLock { _ = $0.gone.insert(name) }
             add { .seek(try $0.partition(name), to: .max) }
         }
     }

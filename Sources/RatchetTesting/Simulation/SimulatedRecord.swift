@@ -22,6 +22,8 @@ final class SimulatedRecord: Sendable {
         var incarnations = Incarnations()
         /// The partitions, by their names in the history, that some pipeline has begun with.
         var started: Set<TopicPartition> = []
+        /// The partitions of topics that were deleted.
+        var gone: Set<TopicPartition> = []
         /// The newest commit of each of them, as the pipelines know it.
         var committed: [TopicPartition: Int64] = [:]
         var problems: [String] = []
