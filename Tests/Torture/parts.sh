@@ -39,7 +39,7 @@ all_parts() {
         part "power cuts" Tests/crash --json powercut "$(share 1500)" $((seed % 32768))
     fi
     if wants 'flip.*'; then
-        part "flipped bits" env RATCHET_SEED="$seed" Tests/flip --json ${minutes:+--sample "$(share 100000)"}
+        part "flipped bits" env RATCHET_SEED="$seed" Tests/flip --json ${minutes:+--sample "$(share 40000)"}
     fi
     kills=$(awk '$1 == "kill" { n += $2 } END { print n + 0 }' "$work/faults" 2>/dev/null || echo 0)
 }
