@@ -23,7 +23,8 @@ extension Broker {
         public var sessionTimeout = Duration.seconds(45)
         /// Revoked partitions that are not released by then are lost to their owner, at the next tick. Default: 60 s.
         public var revokeTimeout = Duration.seconds(60)
-        /// The most transactional ids. Default: 10,000.
+        /// The most transactional ids. Beyond them those that are idle for ``producerExpiry`` are forgotten; a new one
+        /// throws ``BrokerError/Code/limitReached`` when there are none. Default: 10,000.
         public var maximumTransactionalIDs = 10_000
         /// The most idempotent producers that are remembered, counted once for each partition that they have sent to;
         /// beyond them a new one's sends throw ``BrokerError/Code/limitReached``. Default: 1,000,000.

@@ -8,9 +8,14 @@ extension Broker {
     /// ``Configuration/maximumTransactionalIDs``, `full`, `storage`, `closed`.
     public func producer(_ settings: ProducerSettings = ProducerSettings()) async throws -> Producer {
         try settings.check()
-        let (tables, limit, now) = (storage.tables, configuration.maximumTransactionalIDs, configuration.time.wall())
+        let (tables, now) = (storage.tables, configuration.time.wall())
+        let bounds = ProducerTable.Bounds(
+            names: configuration.maximumTransactionalIDs,
+            expiry: configuration.producerExpiry,
+            inUse: Set(producers.producers.map(\.id))
+        )
         let opened = try await storage.write(byteCount: 256) { transaction in
-            try ProducerTable.open(settings.transactionalID, limit: limit, now: now, in: transaction, tables)
+            try ProducerTable.open(settings.transactionalID, bounds, now: now, in: transaction, tables)
         } published: { [producers] opened in
             producers.publish(opened)
         }

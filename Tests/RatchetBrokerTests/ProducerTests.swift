@@ -288,6 +288,30 @@ import Testing
         try await broker.close()
     }
 
+    @Test("Names that nobody has used for long make room for new ones, unless their producer is there")
+    func idleNames() async throws {
+        var configuration = configuration()
+        let wall = ManualWallClock()
+        configuration.time.wall = wall.read
+        configuration.producerExpiry = .seconds(60)
+        configuration.maximumTransactionalIDs = 2
+        let broker = try await Broker.inMemory(configuration: configuration)
+        let used = try await broker.producer(ProducerSettings(transactionalID: "used"))
+        let id = try await broker.producer(ProducerSettings(transactionalID: "idle")).id
+        wall.advance(by: .seconds(60))
+        let error = await #expect(throws: BrokerError.self) {
+            try await broker.producer(ProducerSettings(transactionalID: "new"))
+        }
+        #expect(error?.code == .limitReached)
+        wall.advance(by: .milliseconds(1))
+        _ = try await broker.producer(ProducerSettings(transactionalID: "new"))
+        #expect(try await broker.producer(ProducerSettings(transactionalID: "used")).id == used.id)
+        wall.advance(by: .seconds(61))
+        #expect(try await broker.producer(ProducerSettings(transactionalID: "idle")).id != id)
+        #expect(used.failure == nil)
+        try await broker.close()
+    }
+
     @Test("A partition forgets a producer that was silent for too long, and the producer goes on all the same")
     func expiry() async throws {
         var configuration = configuration()

@@ -152,6 +152,48 @@ import Testing
         try await broker.close()
     }
 
+    @Test("Nor does one that is fenced by the very commit that its transaction would be in")
+    func fencedInOneCommit() async throws {
+        let directory = try TemporaryDirectory()
+        let first = try await Broker(at: directory.broker, configuration: .quiet)
+        try await first.createTopic("a")
+        let zombie = try await first.producer(settings())
+        try await first.close()
+
+        let steps = WriterSteps()
+        var configuration = Broker.Configuration.quiet
+        configuration.writerTurns = { steps.ask($0) }
+        let broker = try await Broker(at: directory.broker, configuration: configuration)
+        let (tables, outcomes) = (broker.storage.tables, Notes<String>())
+        let bounds = ProducerTable.Bounds(names: 10, expiry: .seconds(1), inUse: [])
+        let open = WriteJob(byteCount: 0, reclaims: false) { transaction in
+            try ProducerTable.open("p", bounds, now: 1, in: transaction, tables)
+        } done: { [producers = broker.producers] result in
+            if case .success(let opened) = result { producers.publish(opened) }
+        }
+        let routed = RoutedBatch(try OutgoingBatch([.text("zombie", to: "a")]), catalog: broker.catalog, now: 1)
+        let commit = TransactionPiece.Commit(
+            name: "p",
+            producer: zombie.id,
+            incarnation: zombie.incarnation,
+            number: 1,
+            offsets: nil
+        )
+        let piece = TransactionPiece(
+            commit,
+            Appender.Request(routed) { result in
+                if case .failure(let error as BrokerError) = result { outcomes.add("\(error.code)") }
+            },
+            broker
+        )
+        broker.storage.submit(open)
+        broker.storage.submit(piece)
+        while steps.run() {}
+        #expect(outcomes.all == ["fenced"])
+        #expect(try await broker.texts(TopicPartition("a", 0)).isEmpty)
+        broker.abandon()
+    }
+
     @Test("A commit whose answer was lost is made again and changes nothing; one that was not made is")
     func lostAnswers() async throws {
         let broker = try await opened([.answerLost, .answerLost, nil, .requestLost])

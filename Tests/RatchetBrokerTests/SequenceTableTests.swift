@@ -43,6 +43,37 @@ import Testing
         try await broker.close()
     }
 
+    @Test("Where a log is cut, its producers are as they were when it ended there")
+    func cut() async throws {
+        let broker = try await Broker.inMemory(configuration: .quiet)
+        try await broker.createTopic("t")
+        let log = try #require(broker.catalog.log(of: TopicPartition("t", 0)))
+        var producers: [Producer] = []
+        for name in ["a", "b"] { producers.append(try await broker.producer(ProducerSettings(transactionalID: name))) }
+        var states: [(end: Int64, rows: [ProducerSequences.Entry])] = []
+        for round in 0..<16 {
+            states.append((log.range.upperBound, try rows(broker).map(\.entry)))
+            if round == 8 { producers[0] = try await broker.producer(ProducerSettings(transactionalID: "a")) }
+            // The second one is silent for long: nothing of the first's last epoch is left where it is cut.
+            try await producers[round % 3 == 1 ? 1 : 0].send(.text("\(round)", to: "t"))
+        }
+        let tables = broker.storage.tables
+        for state in states.reversed() {
+            try await broker.storage.write { transaction in
+                _ = try LogKey(log.uid, state.end).withBytes { try transaction.delete($0, in: tables.log) }
+                try SequenceTable.cut(log.uid, at: state.end, in: transaction, tables)
+            }
+            let found = try rows(broker).map(\.entry)
+            #expect(found.map(\.epoch) == state.rows.map(\.epoch))
+            #expect(found.map(\.last) == state.rows.map(\.last))
+            for (one, other) in zip(found, state.rows) {
+                #expect(other.batches.suffix(one.batches.count) == one.batches[...])
+            }
+        }
+        #expect(try rows(broker).isEmpty)
+        try await broker.close()
+    }
+
     private func rows(_ broker: Broker) throws -> [(key: LogKey, entry: ProducerSequences.Entry)] {
         let tables = broker.storage.tables
         return try broker.storage.read { transaction in

@@ -12,8 +12,8 @@ struct GroupAppend {
     private var numbers: [UInt32: Int] = [:]
     /// What the partitions know of those producers that have sent something: one for each writer.
     private var sequences: [ProducerSequences] = []
-    /// What must be written of that, in order.
-    private var touched: [(writer: Int, producer: Int64)] = []
+    /// Those of whom something must be written, in order.
+    private var touched: [[Int64]] = []
 
     init(_ tables: Tables, _ producers: ProducerRegistry, maximumProducerStates: Int, now: Int64) {
         self.tables = tables
@@ -48,9 +48,14 @@ struct GroupAppend {
 
     mutating func finish(in transaction: borrowing WriteTransaction) throws {
         for index in writers.indices { try writers[index].finish(now: now, in: transaction, tables) }
-        for (writer, producer) in touched {
-            guard let entry = sequences[writer].entries[producer] else { continue }
-            try SequenceTable.write(entry, writers[writer].log.uid, producer, in: transaction, tables)
+        for index in writers.indices {
+            try SequenceTable.write(
+                touched[index],
+                of: sequences[index],
+                writers[index].log.uid,
+                in: transaction,
+                tables
+            )
         }
     }
 
@@ -63,6 +68,7 @@ struct GroupAppend {
         numbers[log.uid] = writers.count
         writers.append(ChunkWriter(log, row: row))
         sequences.append(ProducerSequences())
+        touched.append([])
         return writers.count - 1
     }
 }
@@ -93,9 +99,7 @@ extension GroupAppend {
             let offset = writers[target].nextOffset
             try writers[target].append(segment.parts.map(\.slice), stamp, in: transaction, tables)
             sequences[target].record(stamp, at: offset, now: now)
-            if !touched.contains(where: { $0.writer == target && $0.producer == stamp.producer }) {
-                touched.append((target, stamp.producer))
-            }
+            if !touched[target].contains(stamp.producer) { touched[target].append(stamp.producer) }
             return .success(offset)
         case .isRepeat(let offset):
             return .success(offset ?? -1)

@@ -9,7 +9,8 @@ import Synchronization
 /// producer.
 ///
 /// What is to be sent again later goes again while some task waits in one of the producer's methods or for one of its
-/// confirmations, and with the ticks of ``Broker/run()``.
+/// confirmations, and with the ticks of ``Broker/run()``. Keep the producer until ``flush()`` or ``close()`` has
+/// returned: with its last reference what waits to be sent again is forgotten.
 public final class Producer: Sink {
     /// How it sends.
     public let settings: ProducerSettings

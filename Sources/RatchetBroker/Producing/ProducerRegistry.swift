@@ -42,6 +42,10 @@ final class ProducerRegistry: Sendable {
             state.incarnations[opened.row.id] = opened.row.incarnation
             state.transactions[opened.row.id] = nil
             if let retired = opened.retired { state.incarnations[retired] = .max }
+            for id in opened.forgotten {
+                state.incarnations[id] = nil
+                state.transactions[id] = nil
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-import Ratchet
+public import Ratchet
 
 /// How a ``Producer`` sends. Everything has a default, and the defaults lose nothing.
 public struct ProducerSettings: Sendable {
@@ -56,6 +56,15 @@ public struct ProducerSettings: Sendable {
         ] where value <= .zero {
             throw BrokerError(.invalidArgument, "\(name) of \(value): more than zero")
         }
+    }
+
+    /// The producer's part of an audit.
+    public var audited: AuditedChain.Producer {
+        AuditedChain.Producer(
+            acks: .known(acks),
+            isIdempotent: .known(hasSequences),
+            deliveryTimeout: .known(retries == 0 || acks == .none ? .zero : deliveryTimeout)
+        )
     }
 
     var limits: DeliverySchedule.Limits {

@@ -47,14 +47,33 @@ enum ProducerTable {
         var isNamed: Bool
         /// The number that the name had before.
         var retired: Int64?
+        /// Producers that were forgotten to make room.
+        var forgotten: [Int64] = []
+    }
+
+    struct Bounds: Sendable {
+        /// The most names.
+        var names: Int
+        /// A name that was not opened for longer may be forgotten,
+        var expiry: Duration
+        /// unless its producer is one of these.
+        var inUse: Set<Int64>
     }
 
     private static func what(_ name: String) -> String { "the producer with transactional id '\(name)'" }
 
+    static func read(
+        _ name: String,
+        in transaction: borrowing WriteTransaction,
+        _ tables: Tables
+    ) throws -> ProducerRow? {
+        try transaction.sealedText(name, in: tables.producers, what(name)).map { try ProducerRow($0, what(name)) }
+    }
+
     /// A producer with a number of its own, or the next one of its name.
     static func open(
         _ name: String?,
-        limit: Int,
+        _ bounds: Bounds,
         now: Int64,
         in transaction: borrowing WriteTransaction,
         _ tables: Tables
@@ -63,9 +82,8 @@ enum ProducerTable {
             let row = ProducerRow(id: try nextID(in: transaction, tables), incarnation: 0, lastUse: now)
             return Opened(row: row, isNamed: false)
         }
-        let stored = try transaction.sealedText(name, in: tables.producers, what(name))
         var opened: Opened
-        if let known = try stored.map({ try ProducerRow($0, what(name)) }) {
+        if let known = try read(name, in: transaction, tables) {
             opened = Opened(row: known, isNamed: true)
             opened.row.incarnation += 1
             if opened.row.incarnation > ProducerEpoch.maximumIncarnation {
@@ -73,20 +91,52 @@ enum ProducerTable {
                 opened.row = ProducerRow(id: try nextID(in: transaction, tables), incarnation: 0, lastUse: now)
             }
         } else {
-            guard try transaction.count(tables.producers) < limit else {
-                throw BrokerError(
-                    .limitReached,
-                    "transactional id '\(name)' would be one more than maximumTransactionalIDs, \(limit)"
-                )
-            }
-            opened = Opened(
-                row: ProducerRow(id: try nextID(in: transaction, tables), incarnation: 0, lastUse: now),
-                isNamed: true
-            )
+            let forgotten = try makeRoom(for: name, bounds, now: now, in: transaction, tables)
+            let row = ProducerRow(id: try nextID(in: transaction, tables), incarnation: 0, lastUse: now)
+            opened = Opened(row: row, isNamed: true, forgotten: forgotten)
         }
         opened.row.lastUse = now
         try transaction.putSealed(opened.row.encoded, for: Array(name.utf8), in: tables.producers)
         return opened
+    }
+
+    /// Forgets what is idle once there are as many names as there may be: those that went.
+    private static func makeRoom(
+        for name: String,
+        _ bounds: Bounds,
+        now: Int64,
+        in transaction: borrowing WriteTransaction,
+        _ tables: Tables
+    ) throws -> [Int64] {
+        guard try transaction.count(tables.producers) >= bounds.names else { return [] }
+        var forgotten: [Int64] = []
+        try transaction.withCursor(in: tables.producers) { cursor in
+            var next = try cursor.first()
+            while let (key, stored) = next.map({ ($0.key, $0.value) }) {
+                let row = try row(key, stored)
+                let (age, overflow) = now.subtractingReportingOverflow(row.lastUse)
+                if !overflow, age > bounds.expiry.milliseconds, !bounds.inUse.contains(row.id) {
+                    try cursor.delete()
+                    forgotten.append(row.id)
+                }
+                next = try cursor.next()
+            }
+        }
+        guard !forgotten.isEmpty else {
+            throw BrokerError(
+                .limitReached,
+                "transactional id '\(name)' would be one more than maximumTransactionalIDs, \(bounds.names)"
+            )
+        }
+        return forgotten
+    }
+
+    private static func row(
+        _ key: UnsafeRawBufferPointer,
+        _ stored: UnsafeRawBufferPointer
+    ) throws(BrokerError) -> ProducerRow {
+        let what = what(String(decoding: key, as: UTF8.self))
+        return try ProducerRow(SealedRow.value(of: stored, for: key, what), what)
     }
 
     private static func nextID(in transaction: borrowing WriteTransaction, _ tables: Tables) throws -> Int64 {
@@ -115,8 +165,7 @@ enum ProducerTable {
             try transaction.withCursor(in: tables.producers) { cursor in
                 var row = try cursor.first()
                 while let (key, stored) = row.map({ ($0.key, $0.value) }) {
-                    let what = what(String(decoding: key, as: UTF8.self))
-                    rows.append(try ProducerRow(SealedRow.value(of: stored, for: key, what), what))
+                    rows.append(try self.row(key, stored))
                     row = try cursor.next()
                 }
             }

@@ -165,7 +165,13 @@ extension Producer {
         let offsets = try consumed.map { try $0.session.group.prepare($0.commits) }
         try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
             let piece = TransactionPiece(
-                TransactionPiece.Commit(producer: id, incarnation: incarnation, number: number, offsets: offsets),
+                TransactionPiece.Commit(
+                    name: settings.transactionalID ?? "",
+                    producer: id,
+                    incarnation: incarnation,
+                    number: number,
+                    offsets: offsets
+                ),
                 Appender.Request(batch) { continuation.resume(with: $0.map { _ in }) },
                 broker
             )

@@ -41,30 +41,15 @@ enum SequenceTable {
         }
     }
 
-    /// Takes over what a chunk says that another node has written: the chunk, verified, is in the partition by the same
-    /// transaction.
-    static func apply(
-        _ chunk: UnsafeRawBufferPointer,
+    /// Writes what is known of these producers.
+    static func write(
+        _ producers: [Int64],
+        of sequences: ProducerSequences,
         _ uid: UInt32,
-        now: Int64,
         in transaction: borrowing WriteTransaction,
         _ tables: Tables
     ) throws {
-        let header = try ChunkLayout.header(of: chunk)
-        guard header.producers > 0 else { return }
-        var sequences = ProducerSequences()
-        var touched: [Int64] = []
-        for entry in try ChunkLayout.entries(header, in: chunk) {
-            if !touched.contains(entry.producer) {
-                touched.append(entry.producer)
-                if let known = try read(uid, entry.producer, in: transaction, tables) {
-                    sequences.remember(known, of: entry.producer)
-                }
-            }
-            let stamp = ProducerStamp(producer: entry.producer, epoch: entry.epoch, sequences: entry.sequences)
-            sequences.record(stamp, at: header.baseOffset + Int64(entry.delta), now: now)
-        }
-        for producer in touched {
+        for producer in producers {
             guard let entry = sequences.entries[producer] else { continue }
             try write(entry, uid, producer, in: transaction, tables)
         }
@@ -95,6 +80,93 @@ enum SequenceTable {
         }
         return ProducerSequences.Entry(epoch: number(0, Int32.self), lastUse: number(4, Int64.self), batches: batches)
     }
+}
+
+// MARK: - Replicas
+
+extension SequenceTable {
+    /// Takes over what a chunk says that another node has written: the chunk, verified, is in the partition by the same
+    /// transaction.
+    static func apply(
+        _ chunk: UnsafeRawBufferPointer,
+        _ uid: UInt32,
+        now: Int64,
+        in transaction: borrowing WriteTransaction,
+        _ tables: Tables
+    ) throws {
+        let header = try ChunkLayout.header(of: chunk)
+        guard header.producers > 0 else { return }
+        var sequences = ProducerSequences()
+        var touched: [Int64] = []
+        for entry in try ChunkLayout.entries(header, in: chunk) {
+            if !touched.contains(entry.producer) {
+                touched.append(entry.producer)
+                if let known = try read(uid, entry.producer, in: transaction, tables) {
+                    sequences.remember(known, of: entry.producer)
+                }
+            }
+            sequences.record(entry.stamp, at: header.baseOffset + Int64(entry.delta), now: now)
+        }
+        try write(touched, of: sequences, uid, in: transaction, tables)
+    }
+
+    /// Takes back what came from chunks at `end` and behind, which the same transaction has cut off. Of whom nothing is
+    /// left is looked up in the chunks that stay: the whole of the partition is read.
+    static func cut(_ uid: UInt32, at end: Int64, in transaction: borrowing WriteTransaction, _ tables: Tables) throws {
+        var lost: [Int64: Int64] = [:]
+        for (producer, entry) in try all(of: uid, in: transaction, tables) {
+            guard let kept = entry.cut(at: end) else {
+                lost[producer] = entry.lastUse
+                _ = try LogKey(uid, producer).withBytes { try transaction.delete($0, in: tables.sequences) }
+                continue
+            }
+            if kept != entry { try write(kept, uid, producer, in: transaction, tables) }
+        }
+        guard !lost.isEmpty else { return }
+        var sequences = ProducerSequences()
+        try transaction.withCursor(in: tables.log) { cursor in
+            var row = try LogKey(uid, 0).withBytes { try cursor.seek(atLeast: $0) }
+            while let (key, chunk) = row.map({ ($0.key, $0.value) }), let key = LogKey(key), key.uid == uid {
+                let header = try ChunkLayout.header(of: chunk)
+                for entry in try ChunkLayout.entries(header, in: chunk) {
+                    guard let lastUse = lost[entry.producer] else { continue }
+                    sequences.record(entry.stamp, at: header.baseOffset + Int64(entry.delta), now: lastUse)
+                }
+                row = try cursor.next()
+            }
+        }
+        try write(lost.keys.sorted(), of: sequences, uid, in: transaction, tables)
+    }
+
+    private static func all(
+        of uid: UInt32,
+        in transaction: borrowing WriteTransaction,
+        _ tables: Tables
+    ) throws -> [(Int64, ProducerSequences.Entry)] {
+        try transaction.withCursor(in: tables.sequences) { cursor in
+            var found: [(Int64, ProducerSequences.Entry)] = []
+            var row = try LogKey(uid, 0).withBytes { try cursor.seek(atLeast: $0) }
+            while let (bytes, stored) = row.map({ ($0.key, $0.value) }), let key = LogKey(bytes), key.uid == uid {
+                found.append((key.offset, try sealed(stored, bytes, key)))
+                row = try cursor.next()
+            }
+            return found
+        }
+    }
+
+    private static func sealed(
+        _ stored: UnsafeRawBufferPointer,
+        _ bytes: UnsafeRawBufferPointer,
+        _ key: LogKey
+    ) throws(BrokerError) -> ProducerSequences.Entry {
+        let what = "producer \(key.offset) in partition \(key.uid)"
+        return try entry(SealedRow.value(of: stored, for: bytes, what), key.uid, key.offset)
+    }
+}
+
+extension ProducerEntry {
+    /// The batch that it speaks of.
+    var stamp: ProducerStamp { ProducerStamp(producer: producer, epoch: epoch, sequences: sequences) }
 }
 
 // MARK: - What goes
@@ -133,9 +205,7 @@ extension SequenceTable {
                 guard let (bytes, stored) = row.map({ ($0.key, $0.value) }), let key = LogKey(bytes) else {
                     return (found, nil)
                 }
-                let what = "producer \(key.offset) in partition \(key.uid)"
-                let entry = try entry(SealedRow.value(of: stored, for: bytes, what), key.uid, key.offset)
-                if entry.isExpired(now: now, limit: limit) { found.append(key) }
+                if try sealed(stored, bytes, key).isExpired(now: now, limit: limit) { found.append(key) }
                 row = try cursor.next()
             }
             return (found, row.flatMap { LogKey($0.key) })

@@ -6,6 +6,7 @@ import Synchronization
 final class TransactionPiece: WritePiece {
     /// Whose it is, and what it writes beside the messages.
     struct Commit: Sendable {
+        let name: String
         let producer: Int64
         let incarnation: Int32
         /// Rises with each transaction of the producer: tells a repeat.
@@ -14,6 +15,8 @@ final class TransactionPiece: WritePiece {
     }
 
     let byteCount: Int
+    /// Offsets alone replace rows: a full broker can still be consumed from.
+    var reclaims: Bool { request.segments.isEmpty }
     private let commit: Commit
     private let request: Appender.Request
     private let storage: Storage
@@ -32,8 +35,10 @@ final class TransactionPiece: WritePiece {
     }
 
     func write(in transaction: borrowing WriteTransaction) throws {
-        guard !producers.isFenced(commit.producer, incarnation: commit.incarnation) else {
-            throw BrokerError(.fenced, "producer \(commit.producer): a later one has its transactional id")
+        // By the row, so that one which is fenced by this very commit is refused too.
+        let current = try ProducerTable.read(commit.name, in: transaction, storage.tables)
+        guard current?.id == commit.producer, current?.incarnation == commit.incarnation else {
+            throw BrokerError(.fenced, "a later producer has transactional id '\(commit.name)'")
         }
         guard !producers.hasCommitted(commit.number, of: commit.producer) else { return }
         // Its messages carry no sequence numbers: it is a repeat as a whole or not at all.
