@@ -102,14 +102,34 @@ import Testing
                 _ = try await producer.enqueue(.text("3", to: "t"))
                 handed.add(3)
             }
-            // Nothing is written before the gate opens, so nothing can be confirmed before it.
-            #expect(first.result == nil && handed.all.isEmpty)
+            // For the first one to be confirmed, which cannot be before the gate opens.
+            while first.delivery.waiting < 1, handed.all.isEmpty { await Task.yield() }
+            #expect(handed.all.isEmpty && first.result == nil)
             gate.open()
             try await group.waitForAll()
         }
         try await producer.flush()
         #expect(handed.all == [3])
         #expect(try await broker.texts(partition) == ["0", "1", "2", "3"])
+        try await broker.close()
+    }
+
+    @Test("A partition that is tried for long does not make the messages of others pile up")
+    func pileUp() async throws {
+        let clock = ManualClock()
+        var configuration = Broker.Configuration.quiet
+        configuration.clock = clock
+        let faults = Mutex<[ProducerFault?]>([.requestLost])
+        configuration.producerFault = { faults.withLock { $0.popLast() ?? nil } }
+        let broker = try await Broker.inMemory(configuration: configuration)
+        try await broker.createTopic("t", partitions: 2)
+        let producer = try await broker.producer()
+        let stuck = try await producer.enqueue(.text("stuck", to: "t", partition: 0))
+        for number in 0..<500 { try await producer.send(.text("\(number)", to: "t", partition: 1)) }
+        #expect(stuck.result == nil)
+        #expect(producer.held < 100)
+        clock.advance(by: .seconds(1))
+        #expect(try await stuck.wait().offset == 0)
         try await broker.close()
     }
 

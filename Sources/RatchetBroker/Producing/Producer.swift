@@ -214,6 +214,9 @@ extension Producer {
         }
     }
 
+    /// How many deliveries it holds in memory.
+    var held: Int { state.withLock { $0.held } }
+
     /// Sends again what is due.
     func tick() {
         var effects = ProducerEffects()
