@@ -114,6 +114,48 @@ import Testing
         try await broker.close()
     }
 
+    @Test("Who waits for room gets it in turn: small messages do not keep a large batch out")
+    func turns() async throws {
+        let broker = try await Broker.inMemory(configuration: configuration())
+        try await broker.createTopic("t")
+        var settings = ProducerSettings()
+        settings.maximumInFlight = 2
+        let producer = try await broker.producer(settings)
+        let gate = Gate()
+        broker.storage.submit(
+            WriteJob(byteCount: 0, reclaims: false) { _ in
+                gate.wait()
+            } done: { _ in
+            }
+        )
+        let first = try await producer.enqueue(.text("first", to: "t"))
+        let handed = Notes<String>()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await producer.send((0..<3).map { .text("\($0)", to: "t") }) }
+            while first.delivery.waiting < 1 { await Task.yield() }
+            group.addTask {
+                _ = try await producer.enqueue(.text("small", to: "t"))
+                handed.add("small")
+            }
+            while first.delivery.waiting < 2, handed.all.isEmpty { await Task.yield() }
+            #expect(handed.all.isEmpty)
+            let waiting = first.delivery.waiting
+            await #expect(throws: CancellationError.self) {
+                try await withThrowingTaskGroup(of: Void.self) { inner in
+                    inner.addTask { try await producer.send(.text("cancelled", to: "t")) }
+                    while first.delivery.waiting <= waiting { await Task.yield() }
+                    inner.cancelAll()
+                    try await inner.waitForAll()
+                }
+            }
+            gate.open()
+            try await group.waitForAll()
+        }
+        try await producer.flush()
+        #expect(try await broker.texts(partition) == ["first", "0", "1", "2", "small"])
+        try await broker.close()
+    }
+
     @Test("A partition that is tried for long does not make the messages of others pile up")
     func pileUp() async throws {
         let clock = ManualClock()

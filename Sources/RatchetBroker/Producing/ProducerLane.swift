@@ -46,6 +46,9 @@ struct ProducerState {
     /// How many of them are not.
     private var unsettled = 0
     private var lastNumber: UInt64 = 0
+    /// Who waits for room, first come, first served: else a large batch could wait for ever.
+    private var tickets = Deque<UInt64>()
+    private var lastTicket: UInt64 = 0
     private var messages = 0
     private var bytes = 0
     private var outgoing = Deque<Outgoing>()
@@ -77,9 +80,11 @@ struct ProducerState {
 
     // MARK: Handing over
 
-    /// Takes all pieces or, when there is no room for them, none: then returns a delivery that must be settled first.
+    /// Takes all pieces or, when there is no room for them, none: then returns a delivery that must be settled first,
+    /// and gives a ticket for the next attempt.
     mutating func add(
         _ arriving: [ProducerLane.Piece],
+        ticket: inout UInt64?,
         now: Duration,
         _ effects: inout ProducerEffects
     ) throws(BrokerError) -> Delivery? {
@@ -87,11 +92,26 @@ struct ProducerState {
         let count = arriving.reduce(0) { $0 + $1.delivery.messages }
         let size = arriving.reduce(0) { $0 + $1.delivery.bytes }
         let fits = messages + count <= settings.maximumInFlight && bytes + size <= settings.maximumInFlightBytes
-        guard fits || messages == 0 else { return handed.first }
+        let isNext = tickets.first == ticket
+        if !isNext || !fits, messages > 0 {
+            if ticket == nil {
+                lastTicket += 1
+                ticket = lastTicket
+                tickets.append(lastTicket)
+            }
+            return handed.first
+        }
+        giveBack(ticket)
         messages += count
         bytes += size
         for piece in arriving { add(piece, now: now, &effects) }
         return nil
+    }
+
+    /// Nobody waits with this ticket any more.
+    mutating func giveBack(_ ticket: UInt64?) {
+        guard let ticket else { return }
+        tickets.removeAll { $0 == ticket }
     }
 
     private mutating func add(_ piece: ProducerLane.Piece, now: Duration, _ effects: inout ProducerEffects) {
