@@ -109,7 +109,7 @@ let package = Package(
         .executableTarget(
             name: "simulate",
             dependencies: [
-                "RatchetTesting",
+                "RatchetTesting", "Seeds",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Tests/Simulate"
