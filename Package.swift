@@ -114,6 +114,15 @@ let package = Package(
             ],
             path: "Tests/Simulate"
         ),
+        // Reads from outside what a program under test has published.
+        .executableTarget(
+            name: "receipts",
+            dependencies: [
+                "Ratchet", "RatchetBroker", "RatchetTesting",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Tests/Receipts"
+        ),
         // Makes the states that power cuts may leave of a recorded run.
         .executableTarget(name: "power-cut", path: "Tests/PowerCut"),
         // What tests leave to chance, by seeds that are printed.
