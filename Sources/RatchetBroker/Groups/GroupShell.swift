@@ -129,20 +129,41 @@ extension GroupShell {
     /// Stores positions and returns once they are durable. All or none.
     func commit(_ commits: [OffsetCommit], of member: GroupMember) async throws {
         guard !commits.isEmpty else { return }
-        var writes: [(Topic, Int, CommittedOffset)] = []
-        for commit in commits { writes.append(try check(commit)) }
-        try await store(writes) { [name] coordinator throws(SourceError) in
-            #if BrokenVariants
-                if BrokenVariant.commitUnfenced.isOn { return }
-            #endif
-            for commit in commits
-            where !coordinator.owns(member.id, commit.partition, generation: commit.generation) {
-                throw SourceError(
-                    .fenced,
-                    "member \(member.id) of group '\(name)' does not own \(commit.partition) "
-                        + "under generation \(commit.generation)"
-                )
-            }
+        try await store(try prepare(commits)) { coordinator throws(SourceError) in
+            try fence(commits, of: member, coordinator)
+        }
+    }
+
+    /// What a commit of these positions writes. Throws ``SourceError``: an unknown topic, an invalid argument.
+    func prepare(_ commits: [OffsetCommit]) throws(SourceError) -> OffsetWrites {
+        var writes = OffsetWrites(group: name, offsets: [])
+        for commit in commits { writes.offsets.append(try check(commit)) }
+        return writes
+    }
+
+    /// Hands a piece that commits these positions, among other things, to the writer thread.
+    func submit(_ piece: any WritePiece, committing commits: [OffsetCommit], of member: GroupMember) throws(SourceError)
+    {
+        try state.withLock { state throws(SourceError) in
+            try fence(commits, of: member, state.coordinator)
+            storage.submit(piece)
+        }
+    }
+
+    private func fence(
+        _ commits: [OffsetCommit],
+        of member: GroupMember,
+        _ coordinator: borrowing GroupCoordinator
+    ) throws(SourceError) {
+        #if BrokenVariants
+            if BrokenVariant.commitUnfenced.isOn { return }
+        #endif
+        for commit in commits where !coordinator.owns(member.id, commit.partition, generation: commit.generation) {
+            throw SourceError(
+                .fenced,
+                "member \(member.id) of group '\(name)' does not own \(commit.partition) "
+                    + "under generation \(commit.generation)"
+            )
         }
     }
 
@@ -157,7 +178,7 @@ extension GroupShell {
             throw BrokerError(.invalidArgument, "offset \(offset) for group '\(name)' in \(partition): \(bounds)")
         }
         let write = (topic, partition.partition, CommittedOffset(offset: offset, metadata: ""))
-        try await store([write]) { [name] coordinator throws(BrokerError) in
+        try await store(OffsetWrites(group: name, offsets: [write])) { [name] coordinator throws(BrokerError) in
             guard let holder = coordinator.holder(of: partition) else { return }
             throw BrokerError(
                 .groupIsActive,
@@ -185,16 +206,14 @@ extension GroupShell {
     }
 
     private func store<E: Error>(
-        _ writes: [(Topic, Int, CommittedOffset)],
+        _ writes: OffsetWrites,
         unless refused: (borrowing GroupCoordinator) throws(E) -> Void
     ) async throws {
-        let (name, tables) = (name, storage.tables)
+        let tables = storage.tables
         try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
             // Beyond the quota too, as it replaces rows: a full broker can still be consumed from.
             let job = WriteJob(byteCount: 0, reclaims: true) { transaction in
-                for (topic, partition, committed) in writes {
-                    try OffsetTable.write(committed, topic, partition, name, in: transaction, tables)
-                }
+                try writes.write(in: transaction, tables)
                 #if CrashPoints
                     CrashPoint.brokerOffsetsWritten.reach()
                 #endif

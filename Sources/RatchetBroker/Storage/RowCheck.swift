@@ -8,6 +8,7 @@ enum RowCheck {
             let sealed = [
                 ("topic", tables.topics), ("partition", tables.partitions), ("committed offset", tables.offsets),
                 ("group", tables.groups), ("deleted partition", tables.garbage),
+                ("producer", tables.producers), ("producer's sequence", tables.sequences),
             ]
             for (kind, table) in sealed {
                 try forEach(table, in: transaction) { row in
@@ -17,7 +18,7 @@ enum RowCheck {
             try forEach(tables.meta, in: transaction) { row in
                 let name = String(decoding: row.key, as: UTF8.self)
                 if name == "kind" || name == "format" { return }
-                guard name == "id" || name == SealedRow.nextUID else {
+                guard name == "id" || name == SealedRow.nextUID || name == SealedRow.nextProducer else {
                     throw BrokerError(.corrupted, "\(environment.path) has a row '\(name)'; restore it from a copy")
                 }
                 _ = try SealedRow.value(of: row.value, for: row.key, "the row '\(name)' of \(environment.path)")
