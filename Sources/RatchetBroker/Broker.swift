@@ -19,6 +19,7 @@ public final class Broker: Sendable {
     let storage: Storage
     let catalog: Catalog
     let appender: Appender
+    let producers: ProducerRegistry
     let configuration: Configuration
     let clock: BrokerClock
     private let groups = Mutex(Groups())
@@ -57,13 +58,10 @@ public final class Broker: Sendable {
         self.storage = storage
         self.configuration = configuration
         clock = BrokerClock(configuration.clock)
-        appender = Appender(
-            storage: storage,
-            time: configuration.time,
-            maximumPendingBytes: configuration.maximumPendingBytes
-        )
         do {
             catalog = try Catalog(storage)
+            producers = ProducerRegistry(try ProducerTable.all(storage))
+            appender = Appender(storage: storage, producers: producers, configuration)
             try await Garbage.removeAll(storage)
         } catch {
             await storage.close()
@@ -97,6 +95,7 @@ public final class Broker: Sendable {
         let error = Storage.closedError(storage.path)
         for shell in open { shell.close(error) }
         appender.close(error)
+        for producer in producers.producers { producer.end(error) }
         await storage.close()
         configuration.logger.info("The broker is closed.", metadata: LogKeys.path(storage.path))
     }
@@ -111,6 +110,7 @@ public final class Broker: Sendable {
         let error = Storage.closedError(storage.path)
         for shell in open { shell.close(error) }
         appender.close(error)
+        for producer in producers.producers { producer.end(error) }
         storage.abandon()
     }
 }

@@ -16,8 +16,14 @@ final class InProcessBroker: BrokerUnderTest {
     private let opening = Turn()
     private let broker = Mutex<Broker?>(nil)
 
+    /// Whether its sink is a producer.
+    private let hasProducer: Bool
+
     /// A broker in a folder, nil for one in memory.
-    init(in scratch: Scratch?) { self.scratch = scratch }
+    init(in scratch: Scratch?, hasProducer: Bool = false) {
+        self.scratch = scratch
+        self.hasProducer = hasProducer
+    }
 
     private func opened() async throws -> Broker {
         await opening.take()
@@ -52,7 +58,10 @@ final class InProcessBroker: BrokerUnderTest {
         HoledSource(inner: try await opened().subscribe(to: topics, as: group))
     }
 
-    func sink() async throws -> any Sink { try await opened() }
+    func sink() async throws -> any Sink {
+        let broker = try await opened()
+        return hasProducer ? try await broker.producer() : broker
+    }
 
     func produce(_ messages: [OutgoingMessage]) async throws { _ = try await opened().send(messages) }
 
