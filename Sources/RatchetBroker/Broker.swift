@@ -21,6 +21,7 @@ public final class Broker: Sendable {
     let appender: Appender
     let configuration: Configuration
     let clock: BrokerClock
+    let queues = SharedGroups()
     private let groups = Mutex(Groups())
 
     private struct Groups {
@@ -96,6 +97,7 @@ public final class Broker: Sendable {
         }
         let error = Storage.closedError(storage.path)
         for shell in open { shell.close(error) }
+        queues.close(error)
         appender.close(error)
         await storage.close()
         configuration.logger.info("The broker is closed.", metadata: LogKeys.path(storage.path))
@@ -110,6 +112,7 @@ public final class Broker: Sendable {
         }
         let error = Storage.closedError(storage.path)
         for shell in open { shell.close(error) }
+        queues.close(error)
         appender.close(error)
         storage.abandon()
     }

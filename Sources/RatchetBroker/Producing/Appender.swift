@@ -163,7 +163,7 @@ private final class AppendPiece: WritePiece {
 }
 
 /// The appends of many batches in one transaction.
-private struct GroupAppend {
+struct GroupAppend {
     let tables: Tables
     /// One for each partition, in the order of first use.
     private(set) var writers: [ChunkWriter] = []

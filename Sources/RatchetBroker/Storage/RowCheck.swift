@@ -7,7 +7,7 @@ enum RowCheck {
         try environment.read { transaction in
             let sealed = [
                 ("topic", tables.topics), ("partition", tables.partitions), ("committed offset", tables.offsets),
-                ("group", tables.groups), ("deleted partition", tables.garbage),
+                ("group", tables.groups), ("shared group", tables.shared), ("deleted partition", tables.garbage),
             ]
             for (kind, table) in sealed {
                 try forEach(table, in: transaction) { row in

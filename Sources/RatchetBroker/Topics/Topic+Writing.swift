@@ -63,6 +63,7 @@ extension Topic {
             }
         }
         try OffsetTable.removeAll(of: self, in: transaction, tables)
+        try SharedTable.removeAll(of: self, in: transaction, tables)
     }
 }
 
