@@ -22,12 +22,15 @@ public struct BrokerLog: AsyncSequence, Sendable {
         /// The next batch, nil at the end. Throws ``/Ratchet/SourceError``: `offsetOutOfRange` when retention was
         /// faster, `corrupted`.
         public mutating func next() async throws -> MessageBatch? {
-            guard position < log.range.upperBound else { return nil }
-            var limits = log.limits
-            limits.messages = Int(Swift.min(Int64(limits.messages), log.range.upperBound - position))
-            let batch = try log.reader.read(from: position, generation: 0, limits: limits, place: &place)
-            if let batch { position = batch.lastOffset + 1 }
-            return batch
+            while position < log.range.upperBound {
+                var limits = log.limits
+                limits.messages = Int(Swift.min(Int64(limits.messages), log.range.upperBound - position))
+                guard let found = try log.reader.read(from: position, generation: 0, limits: limits, place: &place)
+                else { return nil }
+                position = found.next
+                if let batch = found.batch { return batch }
+            }
+            return nil
         }
     }
 }
@@ -48,7 +51,7 @@ extension Broker {
             throw SourceError(.invalidArgument, "\(maximumMessages) messages at most from \(partition): one or more")
         }
         let range = log.range
-        let reader = LogReader(storage: storage, log: log)
+        let reader = LogReader(log)
         let start = offset ?? range.lowerBound
         guard range.contains(start) || start == range.upperBound else { throw reader.outOfRange(start, range) }
         let limits = LogReader.Limits(messages: maximumMessages, bytes: configuration.maximumFetchBytes)

@@ -74,10 +74,12 @@ extension Broker {
     func message(at offset: Int64, in log: PartitionLog, generation: Int64) throws -> Message? {
         guard log.range.contains(offset) else { return nil }
         var place: LogReader.Place?
-        let reader = LogReader(storage: storage, log: log)
+        let reader = LogReader(log)
         do {
             let limits = LogReader.Limits(messages: 1, bytes: 1)
-            return try reader.read(from: offset, generation: generation, limits: limits, place: &place)?[0]
+            let batch = try reader.read(from: offset, generation: generation, limits: limits, place: &place)?.batch
+            // The record itself may be gone, and this be the one behind it.
+            return batch?[0].offset == offset ? batch?[0] : nil
         } catch let error as SourceError where error.code == .offsetOutOfRange {
             // Retention was faster.
             return nil

@@ -44,9 +44,9 @@ extension Broker {
         try Name.check(name, "topic")
         try settings.check(for: name)
         let id = Self.makeID(configuration.random)
-        let (tables, limit) = (storage.tables, configuration.maximumPartitions)
+        let (storage, limit) = (storage, configuration.maximumPartitions)
         let created = try await storage.write(byteCount: 256 + partitions * 64) { transaction in
-            try Topic.create(name, id: id, settings, limit: limit, in: transaction, tables)
+            try Topic.create(name, id: id, settings, limit: limit, in: transaction, storage)
         } published: { [self] topic in
             if let topic { publish(topic, as: name) }
         }

@@ -49,8 +49,8 @@ struct MessageLayoutTests {
             let sum = bytes.withUnsafeBytes { Checksum.xxh64(UnsafeRawBufferPointer(rebasing: $0[8...]), seed: 7) }
             bytes.withUnsafeMutableBytes { $0.storeBytes(of: sum.littleEndian, as: UInt64.self) }
             guard let header = Self.read(bytes) else { return }
-            #expect(header.endOffset > header.baseOffset && ChunkLayout.headerSize + header.size == bytes.count)
-            let records = Array(bytes[ChunkLayout.headerSize...])
+            #expect(header.endOffset > header.baseOffset && header.chunkSize == bytes.count)
+            let records = Array(bytes[header.records])
             if let batch = Self.batch(of: records, count: min(header.count, 500)) {
                 #expect(Self.size(of: batch) <= records.count)
             }

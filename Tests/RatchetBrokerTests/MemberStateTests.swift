@@ -9,7 +9,7 @@ import Testing
     private func state(end: Int64) -> MemberState {
         var row = PartitionRow()
         row.end = end
-        let log = PartitionLog(uid: 0, partition: partition, settings: TopicSettings(), row: row)
+        let log = PartitionLog(uid: 0, partition: partition, settings: TopicSettings(), row: row, home: nil)
         var state = MemberState(seen: .zero)
         state.fetches.append(.init(log: log, generation: 1))
         return state

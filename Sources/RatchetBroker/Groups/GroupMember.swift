@@ -6,21 +6,18 @@ final class GroupMember: LogFollower {
     let id: GroupCoordinator.MemberID
     let topics: [String]
     private let limits: LogReader.Limits
-    private let storage: Storage
     private let clock: BrokerClock
     private let state: Mutex<MemberState>
 
     init(
         id: GroupCoordinator.MemberID,
         topics: [String],
-        storage: Storage,
         clock: BrokerClock,
         limits: LogReader.Limits
     ) {
         self.id = id
         self.topics = topics
         self.limits = limits
-        self.storage = storage
         self.clock = clock
         state = Mutex(MemberState(seen: clock.now))
     }
@@ -53,17 +50,17 @@ final class GroupMember: LogFollower {
     func read(_ fetch: MemberState.Fetch) throws -> MessageBatch? {
         guard let position = fetch.position else { return nil }
         var place = fetch.place
-        let reader = LogReader(storage: storage, log: fetch.log)
-        let batch: MessageBatch?
+        let reader = LogReader(fetch.log)
+        let found: LogReader.Found?
         do {
-            batch = try reader.read(from: position, generation: fetch.generation, limits: limits, place: &place)
+            found = try reader.read(from: position, generation: fetch.generation, limits: limits, place: &place)
         } catch {
             // Of a topic that was deleted meanwhile, what has gone is no fault.
             guard state.withLock({ $0.isCurrent(fetch) }) else { return nil }
             throw error
         }
-        guard let batch else { return nil }
-        return state.withLock { $0.advance(fetch, to: batch.lastOffset + 1, place) } ? batch : nil
+        guard let found else { return nil }
+        return state.withLock { $0.advance(fetch, to: found.next, place) } ? found.batch : nil
     }
 
     private func wait() async throws {
@@ -82,7 +79,7 @@ final class GroupMember: LogFollower {
             let fetch = try state.assignment(of: partition, generation: generation)
             let range = fetch.log.range
             guard range.contains(offset) || offset == range.upperBound else {
-                throw LogReader(storage: storage, log: fetch.log).outOfRange(offset, range)
+                throw LogReader(fetch.log).outOfRange(offset, range)
             }
             return state.start(partition, at: offset)
         }

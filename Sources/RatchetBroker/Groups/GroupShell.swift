@@ -55,7 +55,6 @@ final class GroupShell: Sendable {
             let member = GroupMember(
                 id: state.lastID,
                 topics: topics,
-                storage: storage,
                 clock: clock,
                 limits: limits
             )

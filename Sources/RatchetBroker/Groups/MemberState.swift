@@ -21,7 +21,7 @@ struct MemberState {
         /// Whether there is something to read: messages, or the error that the position is out of range.
         var isReady: Bool {
             guard let position, !isPaused, !isRevoked else { return false }
-            return position != log.range.upperBound
+            return position != log.range.upperBound && log.isLed
         }
     }
 

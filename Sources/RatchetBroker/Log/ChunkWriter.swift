@@ -70,7 +70,7 @@ struct ChunkWriter {
             maximumTimestamp: slices.map(\.maximumTimestamp).max() ?? .min,
             size: size
         )
-        let total = ChunkLayout.headerSize + size
+        let total = header.chunkSize
         _ = try LogKey(log.uid, row.end).withBytes { key in
             try transaction.reserve(total, for: key, in: tables.log) { chunk in
                 var at = ChunkLayout.headerSize

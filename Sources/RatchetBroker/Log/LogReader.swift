@@ -15,29 +15,41 @@ struct LogReader: Sendable {
         fileprivate var offset: Int64
         fileprivate var chunk: Int64
         fileprivate var byte: Int
+        fileprivate var index: Int
     }
 
-    let storage: Storage
+    /// What one read has found.
+    struct Found {
+        /// Nil where all that was walked over is gone: there may be more behind it.
+        var batch: MessageBatch?
+        /// The offset to go on from.
+        var next: Int64
+    }
+
     let log: PartitionLog
 
-    /// The messages from `offset` on, nil at the end of the log. `place` is what the read before this one has left, and
+    init(_ log: PartitionLog) { self.log = log }
+
+    /// The messages from `offset` on, nil at the end of the log, or while nobody leads it. `place` is what the read before this one has left, and
     /// nil at first. Throws ``SourceError``: offset out of range, or corrupted when a chunk is not what was written.
-    func read(from offset: Int64, generation: Int64, limits: Limits, place: inout Place?) throws -> MessageBatch? {
+    func read(from offset: Int64, generation: Int64, limits: Limits, place: inout Place?) throws -> Found? {
         let range = log.range
         guard range.contains(offset) else {
             if offset == range.upperBound { return nil }
             throw outOfRange(offset, range)
         }
-        var next = place
+        guard let storage = log.home else { return nil }
+        var last = place
         let found = try storage.read { transaction in
             try transaction.withCursor(in: storage.tables.log) { cursor in
-                var scan = Scan(reader: self, limits: limits, offset: offset, end: range.upperBound, place: next)
+                var scan = Scan(reader: self, limits: limits, offset: offset, end: range.upperBound, place: last)
                 try scan.run(cursor)
-                next = scan.place
-                return try batch(from: offset, generation: generation, scan)
+                last = scan.place
+                let batch = scan.count > 0 ? try batch(from: offset, generation: generation, scan) : nil
+                return Found(batch: batch, next: scan.offset)
             }
         }
-        place = next
+        place = last
         return found
     }
 
@@ -50,14 +62,16 @@ struct LogReader: Sendable {
                 count: scan.count,
                 byteCount: scan.size
             ) { bytes, offsets in
-                var at = 0
+                var (at, number) = (0, 0)
                 for slice in scan.slices {
-                    let end = at + slice.count
-                    UnsafeMutableRawBufferPointer(rebasing: bytes[at..<end]).copyMemory(from: slice)
+                    let end = at + slice.records.count
+                    UnsafeMutableRawBufferPointer(rebasing: bytes[at..<end]).copyMemory(from: slice.records)
                     at = end
+                    for index in slice.indices {
+                        offsets[number] = ChunkLayout.offset(of: index, slice.header, in: slice.chunk)
+                        number += 1
+                    }
                 }
-                // Chunks follow each other without a gap.
-                for index in offsets.indices { offsets[index] = offset + Int64(index) }
             }
         } catch let error as MessageError {
             throw corrupted(offset, error.detail)
@@ -74,7 +88,7 @@ struct LogReader: Sendable {
     fileprivate func corrupted(_ offset: Int64, _ what: String) -> SourceError {
         SourceError(
             .corrupted,
-            "the chunk at offset \(offset) of \(log.partition) in \(storage.path): \(what); "
+            "the chunk at offset \(offset) of \(log.partition) in \(log.home?.path ?? "no node"): \(what); "
                 + "restore the broker from a copy, or start behind it"
         )
     }
@@ -82,15 +96,27 @@ struct LogReader: Sendable {
 
 /// One walk over consecutive chunks: finds what to copy, verifies it, copies nothing.
 private struct Scan {
+    /// Records of one chunk.
+    struct Slice {
+        var chunk: UnsafeRawBufferPointer
+        var header: ChunkLayout.Header
+        var indices: Range<Int>
+        var records: UnsafeRawBufferPointer
+    }
+
+    /// Chunks without a record that are walked over in one transaction.
+    private static let maximumHoles = 1024
+
     let reader: LogReader
     let limits: LogReader.Limits
     /// The offset of the next record.
     var offset: Int64
     let end: Int64
     var place: LogReader.Place?
-    var slices: [UnsafeRawBufferPointer] = []
+    var slices: [Slice] = []
     var count = 0
     var size = 0
+    private var holes = 0
 
     init(reader: LogReader, limits: LogReader.Limits, offset: Int64, end: Int64, place: LogReader.Place?) {
         self.reader = reader
@@ -105,7 +131,8 @@ private struct Scan {
         guard var chunk = try seek(cursor) else { throw reader.outOfRange(offset, reader.log.range) }
         while true {
             try take(chunk)
-            guard place == nil, offset < end, count < limits.messages, size < limits.bytes else { return }
+            guard place == nil, offset < end, count < limits.messages, size < limits.bytes, holes < Self.maximumHoles
+            else { return }
             guard let next = try cursor.next() else { throw reader.corrupted(offset, "it is not there") }
             chunk = next
         }
@@ -136,37 +163,64 @@ private struct Scan {
         guard header.baseOffset == key.offset, header.baseOffset <= offset, offset < header.endOffset else {
             throw reader.corrupted(offset, "the chunk before it holds \(header.baseOffset)..<\(header.endOffset)")
         }
-        var walk = Walk(records: UnsafeRawBufferPointer(rebasing: row.value[ChunkLayout.headerSize...]))
         do throws(ChunkLayout.Damage) {
-            if let place { walk.byte = place.byte } else { try walk.skip(Int(offset - header.baseOffset)) }
-            try take(&walk, rest: Int(header.endOffset - offset))
+            try take(row.value, header)
         } catch {
             throw reader.corrupted(key.offset, error.description)
         }
-        place = offset < header.endOffset ? .init(offset: offset, chunk: key.offset, byte: walk.byte) : nil
     }
 
-    /// Takes what fits of the `rest` records that follow in the chunk.
-    private mutating func take(_ walk: inout Walk, rest: Int) throws(ChunkLayout.Damage) {
+    /// Takes what fits of the records that are left in the chunk from `offset` on.
+    private mutating func take(
+        _ chunk: UnsafeRawBufferPointer,
+        _ header: ChunkLayout.Header
+    ) throws(ChunkLayout.Damage) {
+        var walk = Walk(records: UnsafeRawBufferPointer(rebasing: chunk[header.records]))
+        let first = place?.index ?? ChunkLayout.index(atLeast: offset, header, in: chunk)
+        if let place { walk.byte = place.byte } else { try walk.skip(first) }
         let start = walk.byte
-        var taken = 0
-        if rest <= limits.messages - count, walk.records.count - start <= limits.bytes - size {
+        var index = first
+        if header.count - first <= limits.messages - count, walk.records.count - start <= limits.bytes - size {
             // All of it, as it is: the records are checked when the batch is made.
             walk.byte = walk.records.count
-            taken = rest
+            index = header.count
         } else {
-            while taken < rest, count + taken < limits.messages {
+            while index < header.count, count + index - first < limits.messages {
                 let next = try walk.size()
-                guard size + walk.byte - start + next <= limits.bytes || count + taken == 0 else { break }
+                guard size + walk.byte - start + next <= limits.bytes || count + index == first else { break }
                 walk.byte += next
-                taken += 1
+                index += 1
             }
         }
-        guard taken > 0 else { return }
-        slices.append(UnsafeRawBufferPointer(rebasing: walk.records[start..<walk.byte]))
-        count += taken
-        size += walk.byte - start
-        offset += Int64(taken)
+        if index > first {
+            let records = UnsafeRawBufferPointer(rebasing: walk.records[start..<walk.byte])
+            slices.append(Slice(chunk: chunk, header: header, indices: first..<index, records: records))
+            count += index - first
+            size += walk.byte - start
+        } else if first == header.count {
+            holes += 1
+        }
+        try leave(chunk, header, at: index, walk.byte)
+    }
+
+    /// Goes on behind the chunk, or stays in it at the record that is the next one.
+    private mutating func leave(
+        _ chunk: UnsafeRawBufferPointer,
+        _ header: ChunkLayout.Header,
+        at index: Int,
+        _ byte: Int
+    ) throws(ChunkLayout.Damage) {
+        guard index < header.count else {
+            offset = header.endOffset
+            place = nil
+            return
+        }
+        let next = ChunkLayout.offset(of: index, header, in: chunk)
+        guard offset <= next, next < header.endOffset else {
+            throw ChunkLayout.Damage(description: "record \(index) has offset \(next)")
+        }
+        offset = next
+        place = .init(offset: next, chunk: header.baseOffset, byte: byte, index: index)
     }
 }
 

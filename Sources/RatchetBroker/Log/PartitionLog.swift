@@ -17,14 +17,32 @@ final class PartitionLog: Sendable {
     private let end: Atomic<Int64>
     private let size: Atomic<Int64>
     private let followers = Mutex<[any LogFollower]>([])
+    private let storage: Mutex<Storage?>
+    private let led: Atomic<Bool>
 
-    init(uid: UInt32, partition: TopicPartition, settings: TopicSettings, row: PartitionRow) {
+    /// A log whose chunks lie in `home`.
+    init(uid: UInt32, partition: TopicPartition, settings: TopicSettings, row: PartitionRow, home: Storage?) {
         self.uid = uid
         self.partition = partition
         self.settings = settings
         start = Atomic(row.start)
         end = Atomic(row.end)
         size = Atomic(row.bytes)
+        storage = Mutex(home)
+        led = Atomic(true)
+    }
+
+    /// Where its chunks are read; nil while no node leads it.
+    var home: Storage? { storage.withLock { $0 } }
+
+    /// Whether there is a node that it can be read from.
+    var isLed: Bool { led.load(ordering: .acquiring) }
+
+    /// Another node leads it, or none does.
+    func move(to home: Storage?) {
+        storage.withLock { $0 = home }
+        led.store(home != nil, ordering: .releasing)
+        for follower in followers.withLock({ $0 }) { follower.logHasGrown() }
     }
 
     /// The offsets that the log holds.

@@ -25,7 +25,7 @@ struct Tables: Sendable {
 /// The environment in the broker's directory, its writer thread, and the directory's ownership.
 final class Storage: Sendable {
     static let kind = "ratchet broker"
-    static let format: UInt32 = 1
+    static let format: UInt32 = 2
 
     let tables: Tables
     /// The broker's id: 32 hexadecimal digits, made at creation.

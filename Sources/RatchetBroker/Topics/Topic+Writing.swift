@@ -9,8 +9,9 @@ extension Topic {
         _ settings: TopicSettings,
         limit: Int,
         in transaction: borrowing WriteTransaction,
-        _ tables: Tables
+        _ storage: Storage
     ) throws -> Topic? {
+        let tables = storage.tables
         let stored = try transaction.sealedText(name, in: tables.topics, "the row of topic '\(name)'")
         let next = try transaction.sealedText(SealedRow.nextUID, in: tables.meta, "the number of the next partition")
         guard next?.count ?? 4 == 4 else {
@@ -46,7 +47,8 @@ extension Topic {
         return Topic(
             name: name,
             row: row,
-            partitions: Array(repeating: PartitionRow(), count: settings.partitions)
+            partitions: Array(repeating: PartitionRow(), count: settings.partitions),
+            home: storage
         )
     }
 

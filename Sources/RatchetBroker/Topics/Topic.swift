@@ -11,7 +11,7 @@ final class Topic: Sendable {
     let logs: [PartitionLog]
     private let turn = Atomic<Int>(0)
 
-    init(name: String, row: TopicRow, partitions: [PartitionRow]) {
+    init(name: String, row: TopicRow, partitions: [PartitionRow], home: Storage?) {
         self.name = name
         self.row = row
         id = row.id.hexadecimal
@@ -20,7 +20,8 @@ final class Topic: Sendable {
                 uid: row.firstUID + UInt32(number),
                 partition: TopicPartition(name, number),
                 settings: row.settings,
-                row: partition
+                row: partition,
+                home: home
             )
         }
     }
@@ -37,13 +38,12 @@ final class Catalog: Sendable {
 
     /// Reads all topics.
     init(_ storage: Storage) throws {
-        let tables = storage.tables
         let found = try storage.read { transaction in
             var topics: [String: Topic] = [:]
-            try transaction.withCursor(in: tables.topics) { cursor in
+            try transaction.withCursor(in: storage.tables.topics) { cursor in
                 var row = try cursor.first()
                 while let (name, stored) = row.map({ (String(decoding: $0.key, as: UTF8.self), $0.value) }) {
-                    topics[name] = try Topic.read(name, stored, in: transaction, tables)
+                    topics[name] = try Topic.read(name, stored, in: transaction, storage)
                     row = try cursor.next()
                 }
             }
@@ -72,19 +72,19 @@ extension Topic {
         _ name: String,
         _ stored: UnsafeRawBufferPointer,
         in transaction: borrowing ReadTransaction,
-        _ tables: Tables
+        _ storage: Storage
     ) throws -> Topic {
         let value = try Array(name.utf8).withUnsafeBytes {
             try SealedRow.value(of: stored, for: $0, "the row of topic '\(name)'")
         }
         let row = try TopicRow(value, name: name)
         let partitions = try (0..<row.settings.partitions).map { number in
-            guard let partition = try transaction.partition(row.firstUID + UInt32(number), in: tables) else {
+            guard let partition = try transaction.partition(row.firstUID + UInt32(number), in: storage.tables) else {
                 throw BrokerError(.corrupted, "topic '\(name)' has no row for partition \(number)")
             }
             return partition
         }
-        return Topic(name: name, row: row, partitions: partitions)
+        return Topic(name: name, row: row, partitions: partitions, home: storage)
     }
 }
 

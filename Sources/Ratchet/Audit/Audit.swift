@@ -1,0 +1,176 @@
+/// Finds where a chain of producer, topic, consumer and ledger can lose a message or let an effect happen twice, from
+/// settings alone: pure, the same for every broker.
+public struct Audit: Sendable {
+    /// Looks at every part that the chain has.
+    public static func of(_ chain: AuditedChain) -> AuditReport {
+        var audit = Audit(chain)
+        if let producer = chain.producer { audit.look(at: producer) }
+        if let topic = chain.topic { audit.look(at: topic) }
+        if let consumer = chain.consumer { audit.look(at: consumer) }
+        if let ledger = chain.ledger { audit.look(at: ledger) }
+        return AuditReport(checks: audit.checks)
+    }
+
+    private let chain: AuditedChain
+    private var checks: [AuditCheck] = []
+
+    private init(_ chain: AuditedChain) { self.chain = chain }
+
+    /// What is wrong with a value: nil for nothing.
+    private typealias Fault = (verdict: AuditCheck.Verdict, risk: String)
+
+    private mutating func check<Value>(
+        _ name: String,
+        _ fact: AuditFact<Value>,
+        expected: String,
+        _ text: (Value) -> String = { "\($0)" },
+        fault: (Value) -> Fault?
+    ) {
+        switch fact {
+        case .unreadable(let why):
+            add(name, found: "could not be read: \(why)", expected, (.unreadable, "It is not known to be \(expected)."))
+        case .known(let value):
+            add(name, found: text(value), expected, fault(value))
+        }
+    }
+
+    private mutating func add(_ name: String, found: String, _ expected: String, _ fault: Fault?) {
+        let check = AuditCheck(
+            name: name,
+            found: found,
+            expected: expected,
+            risk: fault?.risk ?? "",
+            verdict: fault?.verdict ?? .pass
+        )
+        checks.append(check)
+    }
+
+    // MARK: Producer
+
+    private mutating func look(at producer: AuditedChain.Producer) {
+        let isReplicated = chain.topic.map { $0.replicationFactor != .known(1) } ?? true
+        check("producer.acks", producer.acks, expected: "all") { acks in
+            switch acks {
+            case .all: nil
+            case .leader where !isReplicated: nil
+            case .leader: (.fail, "A leader that dies before the others have a message takes it along, confirmed.")
+            case .none:
+                (.fail, "A send returns before anything is written: a failure is not seen, the message is lost.")
+            }
+        }
+        let hasKeys = chain.consumer?.hasKeys == .known(true)
+        check("producer.idempotence", producer.isIdempotent, expected: "true") { isIdempotent in
+            guard !isIdempotent else { return nil }
+            return hasKeys
+                ? (.warn, "A retry may write a message twice; the consumer's idempotency keys have to catch it.")
+                : (.fail, "A retry may write a message twice, and nothing behind it knows the two for one.")
+        }
+        check("producer.retries", producer.deliveryTimeout, expected: "longer than an election takes", Self.time) {
+            $0 > .zero
+                ? nil : (.warn, "A send that the broker refuses for a moment is lost, unless its error is heeded.")
+        }
+    }
+
+    // MARK: Topic
+
+    private mutating func look(at topic: AuditedChain.Topic) {
+        check("topic.durable", topic.isDurable, expected: "true") {
+            $0 ? nil : (.fail, "A restart removes it with all that waits in it.")
+        }
+        check("topic.persistent-messages", topic.isPersistent, expected: "true") {
+            $0 ? nil : (.fail, "A restart keeps it, and loses the messages.")
+        }
+        check("topic.confirm-after-write", topic.confirmsAfterWrite, expected: "true") {
+            $0 ? nil : (.fail, "A message is confirmed while it is in memory alone: a crash loses it.")
+        }
+        check("topic.replication-factor", topic.replicationFactor, expected: "3 or more") {
+            switch $0 {
+            case 3...: nil
+            case 2: (.warn, "With one node down there is one copy left.")
+            default: (.warn, "With its node's disk all messages are lost.")
+            }
+        }
+        lookAtInSyncReplicas(topic)
+        check("topic.unclean-election", topic.allowsUncleanElection, expected: "false") {
+            $0 ? (.fail, "A node that lacks confirmed messages may become the leader: they are cut off.") : nil
+        }
+        lookAtRetention(topic)
+    }
+
+    private mutating func lookAtInSyncReplicas(_ topic: AuditedChain.Topic) {
+        guard topic.replicationFactor != .known(1) else { return }
+        check("topic.min-in-sync-replicas", topic.minInSyncReplicas, expected: "2 or more, fewer than replicas") {
+            count in
+            if count < 2 {
+                return (
+                    .fail,
+                    "`acks` all means all in-sync replicas: with the others behind that is the leader alone, and its disk "
+                        + "the only copy of what was confirmed."
+                )
+            }
+            guard case .known(let replicas) = topic.replicationFactor, count >= replicas else { return nil }
+            return (.warn, "Nothing is lost, but with one node down every send fails.")
+        }
+    }
+
+    private mutating func lookAtRetention(_ topic: AuditedChain.Topic) {
+        guard case .known(let window)? = chain.ledger?.window else { return }
+        let expected = "no longer than the ledger's window, \(Self.time(window.time))"
+        check("topic.retention", topic.retention, expected: expected, { $0.map(Self.time) ?? "for ever" }) {
+            retention in
+            if let retention, retention <= window.time { return nil }
+            return (
+                .warn,
+                "What is older than the window and still there is not known any more: read again under new offsets, or by "
+                    + "a new ledger, it is done again."
+            )
+        }
+    }
+
+    // MARK: Consumer
+
+    private mutating func look(at consumer: AuditedChain.Consumer) {
+        check("consumer.settles-after-processing", consumer.settlesAfterProcessing, expected: "true") {
+            $0 ? nil : (.fail, "What was committed or acknowledged and not yet done is lost with the consumer.")
+        }
+        let hasPositions = consumer.hasPositions == .known(true)
+        check("consumer.idempotency-keys", consumer.hasKeys, expected: "true") { hasKeys in
+            guard !hasKeys else { return nil }
+            return hasPositions
+                ? (
+                    .warn,
+                    "The same record again is known by its position; the same event in another record is done twice."
+                )
+                : (.fail, "Whatever is delivered again is done again.")
+        }
+        check("consumer.ledgers-per-key", consumer.ledgersPerKey, expected: "1") {
+            $0 <= 1 ? nil : (.fail, "A repeat may reach another ledger, which does not know it: route by id.")
+        }
+    }
+
+    // MARK: Ledger
+
+    private mutating func look(at ledger: AuditedChain.Ledger) {
+        check("ledger.durable", ledger.isDurable, expected: "true") {
+            $0 ? nil : (.fail, "A loss of power takes effects along whose messages are committed.")
+        }
+        let text = { (window: DeduplicationWindow) in
+            "\(Self.time(window.time)), \(window.count) keys, \(window.overflow)"
+        }
+        check(
+            "ledger.window",
+            ledger.window,
+            expected: "a count that its time does not outrun, or overflow: pause",
+            text
+        ) {
+            $0.overflow == .pause
+                ? nil
+                : (.warn, "More keys than that within the time: the oldest are forgotten early, with a warning.")
+        }
+    }
+
+    private static func time(_ duration: Duration) -> String {
+        let seconds = duration.components.seconds
+        return seconds % 86_400 == 0 && seconds > 0 ? "\(seconds / 86_400) days" : "\(duration)"
+    }
+}
