@@ -142,11 +142,15 @@ import Testing
         #expect(try await consumer.next().map(\.message.text) == ["1"])
         try await consumer.nack(3, requeue: true)
         var letters: [Message] = []
-        for try await batch in try broker.read(TopicPartition("dead", 0)) { letters += (0..<batch.count).map { batch[$0] } }
+        for try await batch in try broker.read(TopicPartition("dead", 0)) {
+            letters += (0..<batch.count).map { batch[$0] }
+        }
         #expect(letters.map(\.text) == ["0", "1"])
-        #expect(letters.map { $0.header("dead-letter-reason").map { String(decoding: $0, as: UTF8.self) } } == [
-            "rejected", "delivery-limit",
-        ])
+        #expect(
+            letters.map { $0.header("dead-letter-reason").map { String(decoding: $0, as: UTF8.self) } } == [
+                "rejected", "delivery-limit",
+            ]
+        )
         #expect(letters.map { $0.header("dead-letter-deliveries") } == [Array("1".utf8), Array("2".utf8)])
         try await broker.close()
     }

@@ -111,7 +111,9 @@ private struct Model {
         lastConsumer += 1
         let prefetch = random.below(9) + 1
         channels.append(Channel(id: lastConsumer, prefetch: prefetch))
-        do { try tell(.join(lastConsumer, prefetch: prefetch, autoAck: false)) } catch { preconditionFailure("\(error)") }
+        do { try tell(.join(lastConsumer, prefetch: prefetch, autoAck: false)) } catch {
+            preconditionFailure("\(error)")
+        }
     }
 
     private mutating func leave(_ channel: Int) throws {
@@ -214,7 +216,9 @@ private struct Model {
         }
         counts[place, default: 0] += 1
         guard delivery.count == counts[place] else {
-            throw Broken(description: "\(place) was delivered \(counts[place] ?? 0) times, and counts \(delivery.count)")
+            throw Broken(
+                description: "\(place) was delivered \(counts[place] ?? 0) times, and counts \(delivery.count)"
+            )
         }
         if !everDelivered.insert(place).inserted, !delivery.isRedelivered {
             throw Broken(description: "\(place) was delivered before, and is not marked")
@@ -239,7 +243,9 @@ private struct Model {
             channels[0].held = [:]
             lastRequest += 1
             requests[lastRequest] = Array(held.values)
-            if !held.isEmpty { try tell(.settle(lastConsumer, through: nil, tags: held.keys.sorted(), .ack, lastRequest)) }
+            if !held.isEmpty {
+                try tell(.settle(lastConsumer, through: nil, tags: held.keys.sorted(), .ack, lastRequest))
+            }
             if held.isEmpty, !isOwed, writes.isEmpty { break }
             while isOwed || !writes.isEmpty { try commit() }
         }
@@ -251,14 +257,19 @@ private struct Model {
                 }
             }
             guard rows[partition]?.settled ?? 0 >= log.upperBound || log.isEmpty else {
-                throw Broken(description: "partition \(partition) is at \(String(describing: rows[partition])) of \(log)")
+                throw Broken(
+                    description: "partition \(partition) is at \(String(describing: rows[partition])) of \(log)"
+                )
             }
         }
     }
 }
 
 @Suite struct SharedGroupModelTests {
-    @Test("None is lost, none is two consumers' at once, and no confirmed answer is forgotten", arguments: Seed.some(40))
+    @Test(
+        "None is lost, none is two consumers' at once, and no confirmed answer is forgotten",
+        arguments: Seed.some(40)
+    )
     func random(_ seed: Seed) throws {
         var model = Model(seed)
         try model.run(steps: 1500)

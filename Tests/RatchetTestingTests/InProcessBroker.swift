@@ -11,13 +11,20 @@ final class InProcessBroker: BrokerUnderTest {
         .sizeLimit,
     ]
 
+    /// Of its topics as queues.
+    static let queueFeatures: Features = [.fencing, .sizeLimit]
+
     /// Its folder, nil for a broker in memory.
     private let scratch: Scratch?
+    private let model: SourceModel
     private let opening = Turn()
     private let broker = Mutex<Broker?>(nil)
 
     /// A broker in a folder, nil for one in memory.
-    init(in scratch: Scratch?) { self.scratch = scratch }
+    init(in scratch: Scratch?, as model: SourceModel = .log) {
+        self.scratch = scratch
+        self.model = model
+    }
 
     private func opened() async throws -> Broker {
         await opening.take()
@@ -49,7 +56,10 @@ final class InProcessBroker: BrokerUnderTest {
     func deleteTopic(_ name: String) async throws { try await opened().deleteTopic(name) }
 
     func source(of topics: [String], group: String) async throws -> any Source {
-        HoledSource(inner: try await opened().subscribe(to: topics, as: group))
+        switch model {
+        case .log: HoledSource(inner: try await opened().subscribe(to: topics, as: group))
+        case .queue: try await opened().subscribe(toQueues: topics, as: group)
+        }
     }
 
     func sink() async throws -> any Sink { try await opened() }

@@ -200,6 +200,31 @@ extension Ledger {
         }
     }
 
+    /// A hold on a queue's channel: of its tags nothing is stored, and no other lease can be of it.
+    package func channelLease(
+        of partition: TopicPartition,
+        group: String,
+        generation: Int64,
+        slot: Int,
+        startingAt tag: Int64
+    ) -> PartitionLease {
+        let position = PartitionPosition(
+            key: [],
+            tracker: OffsetTracker(watermark: tag),
+            generation: generation,
+            isKnown: true,
+            isStored: false
+        )
+        return PartitionLease(
+            partition: partition,
+            group: group,
+            generation: generation,
+            slot: slot,
+            startOffset: tag,
+            position: position
+        )
+    }
+
     /// Settles messages in one transaction; `completion` runs on the writer thread when it is durable or has failed.
     /// Never blocks.
     package func settle(

@@ -4,7 +4,6 @@ import Ratchet
 /// Moves messages of queues to their dead-letter topics.
 struct DeadLetterWriter: Sendable {
     let catalog: Catalog
-    let storage: Storage
     let time: TimeSource
 
     /// The messages as they are to be appended, with what became of them in their headers; without those that retention
@@ -45,10 +44,12 @@ struct DeadLetterWriter: Sendable {
         let log = group.topic.logs[letter.partition]
         var place: LogReader.Place?
         do {
-            let reader = LogReader(storage: storage, log: log)
             let limits = LogReader.Limits(messages: 1, bytes: 1)
-            let batch = try reader.read(from: letter.offset, generation: 0, limits: limits, place: &place)
-            return batch.flatMap { $0.offset(at: 0) == letter.offset ? $0[0] : nil }
+            let found = try LogReader(log).read(from: letter.offset, generation: 0, limits: limits, place: &place)
+            guard let found else {
+                throw BrokerError(.storage, "\(log.partition) cannot be read now: try again later")
+            }
+            return found.batch.flatMap { $0.offset(at: 0) == letter.offset ? $0[0] : nil }
         } catch let error as SourceError where error.code == .offsetOutOfRange {
             return nil
         }

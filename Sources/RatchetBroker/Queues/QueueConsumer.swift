@@ -1,5 +1,4 @@
 public import Ratchet
-import Synchronization
 
 /// A topic that competing consumers share; see ``Broker/queue(_:as:settings:)``.
 public struct BrokerQueue: Sendable {
@@ -59,7 +58,6 @@ public struct QueueDelivery: Sendable {
 public final class QueueConsumer: Sendable {
     private let consumer: SharedConsumer
     private let signal: Signal
-    private let isInNext = Atomic<Bool>(false)
 
     init(_ consumer: SharedConsumer, _ signal: Signal) {
         self.consumer = consumer
@@ -79,10 +77,9 @@ public final class QueueConsumer: Sendable {
     /// then stays in the queue; ``BrokerError`` when the broker has failed or is closed; `CancellationError`: what had
     /// been given comes with the next call.
     public func next(maximum: Int = 1000) async throws -> [QueueDelivery] {
-        guard maximum > 0, !isInNext.exchange(true, ordering: .acquiringAndReleasing) else {
-            throw SourceError(.invalidArgument, "next() for \(maximum) messages, or while another call waits")
-        }
-        defer { isInNext.store(false, ordering: .releasing) }
+        guard maximum > 0 else { throw SourceError(.invalidArgument, "next() for \(maximum) messages: one or more") }
+        try consumer.enterNext()
+        defer { consumer.leaveNext() }
         while true {
             try Task.checkCancellation()
             let deliveries = try consumer.poll(most: maximum)

@@ -15,14 +15,14 @@ extension SharedGroup {
         consumers[index].seen = now
         let answered: [Consumer.Held]
         do throws(Failure) {
-            answered = try consumers[index].release(through: through, tags: tags)
+            answered = try consumers[index].release(through: through, tags: tags, again: answer == .ackAgain)
         } catch {
             return actions.append(.refuse(request, error.refusal))
         }
         var letters: [DeadLetter] = []
         for held in answered {
             switch answer {
-            case .ack: partitions[held.partition].settle(held.offset)
+            case .ack, .ackAgain: partitions[held.partition].settle(held.offset)
             case .reject: reject(held, of: id, &letters)
             case .requeue: giveBack(held, of: id, &letters)
             }
@@ -99,12 +99,17 @@ extension SharedGroup {
 
 extension SharedGroup.Consumer {
     /// Takes what is answered out of what it has, by rising tag.
-    fileprivate mutating func release(through: Int64?, tags: [Int64]) throws(SharedGroup.Failure) -> [Held] {
+    fileprivate mutating func release(
+        through: Int64?,
+        tags: [Int64],
+        again: Bool
+    ) throws(SharedGroup.Failure) -> [Held] {
         if let through, through >= nextTag { throw .init(refusal: .unknownTag(through)) }
         var single: Set<Int64> = []
         for tag in tags {
             guard 1..<nextTag ~= tag else { throw .init(refusal: .unknownTag(tag)) }
-            guard place(of: tag) != nil, single.insert(tag).inserted else {
+            let isNew = place(of: tag) != nil && single.insert(tag).inserted
+            guard isNew || again else {
                 throw .init(refusal: .settledTag(tag))
             }
         }

@@ -46,7 +46,13 @@ struct SharedGroup: Sendable {
         var requests: [RequestID] = []
     }
 
-    enum Answer: Sendable { case ack, reject, requeue }
+    enum Answer: Sendable {
+        case ack
+        /// What was answered before stays so.
+        case ackAgain
+        case reject
+        case requeue
+    }
 
     enum Event: Sendable {
         case join(ConsumerID, prefetch: Int, autoAck: Bool)
@@ -67,6 +73,8 @@ struct SharedGroup: Sendable {
         case deadLetterWritten([DeadLetter])
         case deadLettered([DeadLetter])
         case notDeadLettered([DeadLetter])
+        /// The consumer is alive.
+        case seen(ConsumerID)
         /// Time has passed.
         case tick
     }
@@ -157,6 +165,7 @@ struct SharedGroup: Sendable {
             for letter in letters { partitions[letter.partition].settle(letter.offset) }
         case .notDeadLettered(let letters):
             for letter in letters { partitions[letter.partition].giveBack(letter.offset) }
+        case .seen(let id): if let index = index(of: id) { consumers[index].seen = now }
         case .tick: expire(now, &actions)
         }
         distribute(now, &actions)

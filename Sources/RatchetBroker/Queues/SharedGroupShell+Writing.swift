@@ -43,12 +43,13 @@ extension SharedGroupShell {
         case .failure(let error):
             // The storage has failed for good, or the topic is gone: nothing of the group can be written any more.
             logger.error("What was answered cannot be written.", metadata: LogKeys.error(error, group: name))
-            let requests = state.withLock { state in
+            let waiting = state.withLock { state in
                 if state.end == nil { state.end = error }
                 defer { state.requests = [:] }
-                return state.requests.sorted { $0.key < $1.key }.map(\.value)
+                // Any order: all of them are told the same.
+                return Array(state.requests.values)
             }
-            for request in requests { request.resume(throwing: error) }
+            for request in waiting { request.resume(throwing: error) }
             end(error)
         }
     }

@@ -9,7 +9,8 @@ final class SharedGroupShell: Sendable {
 
     struct State {
         var core: SharedGroup
-        var consumers: [ConsumerID: SharedConsumer] = [:]
+        /// In the order in which they came.
+        var consumers: [SharedConsumer] = []
         var requests: [SharedGroup.RequestID: Answered] = [:]
         var lastRequest: SharedGroup.RequestID = 0
         var settings: QueueSettings
@@ -17,6 +18,12 @@ final class SharedGroupShell: Sendable {
         var end: (any Error)?
         /// Why nothing of the group can be written any more.
         var failure: (any Error)?
+
+        func consumer(_ id: ConsumerID) -> SharedConsumer? { consumers.first { $0.id == id } }
+
+        mutating func remove(_ id: ConsumerID) -> SharedConsumer? {
+            consumers.firstIndex { $0.id == id }.map { consumers.remove(at: $0) }
+        }
     }
 
     let name: String
@@ -88,7 +95,7 @@ final class SharedGroupShell: Sendable {
                     "a consumer of \(self.place) would be one more than maximumConsumers, \(limit)"
                 )
             }
-            state.consumers[id] = consumer
+            state.consumers.append(consumer)
             return (state.core.handle(.join(id, prefetch: prefetch, autoAck: autoAck), now: self.clock.now), ())
         }
         logger.info("A consumer has joined.", metadata: LogKeys.queue(self, id))
@@ -98,7 +105,7 @@ final class SharedGroupShell: Sendable {
     /// What the consumer had not answered goes to the others. Idempotent.
     func leave(_ id: ConsumerID) {
         let hasLeft = change { state in
-            guard state.consumers.removeValue(forKey: id) != nil else { return ([], false) }
+            guard state.remove(id) != nil else { return ([], false) }
             return (state.core.handle(.leave(id), now: self.clock.now), true)
         }
         if hasLeft { logger.info("A consumer has left.", metadata: LogKeys.queue(self, id)) }
@@ -108,12 +115,23 @@ final class SharedGroupShell: Sendable {
     func check(_ id: ConsumerID) throws {
         try state.withLock { state in
             if let end = state.end { throw end }
-            guard state.consumers[id] != nil else { throw refusal(.fenced, id) }
+            guard state.consumer(id) != nil else { throw refusal(.fenced, id) }
         }
     }
 
     func tell(_ event: SharedGroup.Event) {
         change { ($0.core.handle(event, now: self.clock.now), ()) }
+    }
+
+    /// Consumers that were silent for too long. Who waits for something is not silent, whatever it waits for.
+    func tick() {
+        change { state in
+            var actions: [SharedGroup.Action] = []
+            for consumer in state.consumers where consumer.isInNext {
+                actions += state.core.handle(.seen(consumer.id), now: self.clock.now)
+            }
+            return (actions + state.core.handle(.tick, now: self.clock.now), ())
+        }
     }
 
     /// Answers deliveries, and returns once that is durable.
@@ -145,13 +163,19 @@ final class SharedGroupShell: Sendable {
     func end(_ error: any Error) {
         let consumers = state.withLock { state in
             if state.end == nil { state.end = error }
-            defer { state.consumers = [:] }
-            return Array(state.consumers.values)
+            defer { state.consumers = [] }
+            return state.consumers
         }
         for consumer in consumers { consumer.wake() }
     }
 
     var place: String { "queue '\(topic.name)' of group '\(name)'" }
+
+    var hasWaiting: Bool { state.withLock { $0.consumers.contains { $0.isInNext } } }
+
+    func wakeStalled() {
+        for consumer in state.withLock({ $0.consumers }) { consumer.wakeIfStalled() }
+    }
 
     /// How many messages the partitions remember one by one; for tests.
     var spans: [Int] { state.withLock { $0.core.partitions.map(\.span) } }
@@ -187,16 +211,16 @@ extension SharedGroupShell {
     private func effects(of action: SharedGroup.Action, _ state: inout State) -> [Effect] {
         switch action {
         case .deliver(let id, let deliveries):
-            guard let consumer = state.consumers[id] else { return [] }
+            guard let consumer = state.consumer(id) else { return [] }
             consumer.deliver(deliveries)
             return [.wake(consumer)]
         case .persist: return [.persist]
-        case .confirm(let requests):
-            return requests.compactMap { state.requests.removeValue(forKey: $0).map { .resume($0) } }
+        case .confirm(let ids):
+            return ids.compactMap { state.requests.removeValue(forKey: $0).map { .resume($0) } }
         case .refuse(let request, let reason):
             return state.requests.removeValue(forKey: request).map { [.fail($0, refusal(reason, nil))] } ?? []
         case .deadLetter(let letters, let request): return [.bury(letters, request)]
-        case .evicted(let id): return state.consumers.removeValue(forKey: id).map { [.evicted($0)] } ?? []
+        case .evicted(let id): return state.remove(id).map { [.evicted($0)] } ?? []
         }
     }
 
@@ -241,5 +265,8 @@ private final class SharedLogFollower: LogFollower {
         self.log = log
     }
 
-    func logHasGrown() { group.tell(.log(partition: partition, log.range)) }
+    func logHasGrown() {
+        group.tell(.log(partition: partition, log.range))
+        group.wakeStalled()
+    }
 }

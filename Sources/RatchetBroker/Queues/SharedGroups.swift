@@ -34,7 +34,10 @@ final class SharedGroups: Sendable {
         }
     }
 
-    func tick() { for shell in shells { shell.tell(.tick) } }
+    /// Whether a consumer waits in `next`; for tests.
+    var hasWaiting: Bool { shells.contains { $0.hasWaiting } }
+
+    func tick() { for shell in shells { shell.tick() } }
 
     /// A topic was created, or deleted: groups of the one before it have ended.
     func topicChanged(_ name: String, to topic: Topic?) {
