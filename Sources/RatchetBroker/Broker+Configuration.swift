@@ -23,6 +23,15 @@ extension Broker {
         public var sessionTimeout = Duration.seconds(45)
         /// Revoked partitions that are not released by then are lost to their owner, at the next tick. Default: 60 s.
         public var revokeTimeout = Duration.seconds(60)
+        /// The most transactional ids. Beyond them those that are idle for ``producerExpiry`` are forgotten; a new one
+        /// throws ``BrokerError/Code/limitReached`` when there are none. Default: 10,000.
+        public var maximumTransactionalIDs = 10_000
+        /// The most idempotent producers that are remembered, counted once for each partition that they have sent to;
+        /// beyond them a new one's sends throw ``BrokerError/Code/limitReached``. Default: 1,000,000.
+        public var maximumProducerStates = 1_000_000
+        /// A partition forgets an idempotent producer that was silent for longer. More than any delivery timeout, or a
+        /// repeat may pass for a new message. Default: 7 days.
+        public var producerExpiry = Duration.seconds(7 * 24 * 3600)
         /// How often ``Broker/run()`` looks for timeouts. Default: 500 ms.
         public var tickInterval = Duration.milliseconds(500)
         /// How often ``Broker/run()`` removes what is older than its topic's retention. Default: 30 s.
@@ -41,6 +50,8 @@ extension Broker {
         public var logger = Logger(label: "ratchet.broker")
         /// False only for simulations: files are not flushed.
         package var isDurable = true
+        /// For simulations: what happens to the next batch of a producer.
+        package var producerFault: @Sendable () -> ProducerFault? = { nil }
         /// Where the writer's turns come from, nil for a thread of its own.
         package var writerTurns: WriterThread.Asking?
 
@@ -52,12 +63,14 @@ extension Broker {
                 ("maximumBytes", maximumBytes), ("maximumPartitions", maximumPartitions),
                 ("maximumGroups", maximumGroups), ("maximumPendingBytes", maximumPendingBytes),
                 ("maximumFetchMessages", maximumFetchMessages), ("maximumFetchBytes", maximumFetchBytes),
+                ("maximumTransactionalIDs", maximumTransactionalIDs),
+                ("maximumProducerStates", maximumProducerStates),
             ] where value < 1 || value > 1 << 44 {
                 throw BrokerError(.invalidArgument, "\(name) of \(value): 1 to \(1 << 44)")
             }
             for (name, value) in [
                 ("sessionTimeout", sessionTimeout), ("revokeTimeout", revokeTimeout), ("tickInterval", tickInterval),
-                ("retentionInterval", retentionInterval),
+                ("retentionInterval", retentionInterval), ("producerExpiry", producerExpiry),
             ] where value <= .zero {
                 throw BrokerError(.invalidArgument, "\(name) of \(value): more than zero")
             }

@@ -19,6 +19,7 @@ public final class Broker: Sendable {
     let storage: Storage
     let catalog: Catalog
     let appender: Appender
+    let producers: ProducerRegistry
     let configuration: Configuration
     let clock: BrokerClock
     let queues = SharedGroups()
@@ -58,13 +59,10 @@ public final class Broker: Sendable {
         self.storage = storage
         self.configuration = configuration
         clock = BrokerClock(configuration.clock)
-        appender = Appender(
-            storage: storage,
-            time: configuration.time,
-            maximumPendingBytes: configuration.maximumPendingBytes
-        )
         do {
             catalog = try Catalog(storage)
+            producers = ProducerRegistry(try ProducerTable.all(storage))
+            appender = Appender(storage: storage, producers: producers, configuration)
             try await Garbage.removeAll(storage)
         } catch {
             await storage.close()
@@ -99,6 +97,7 @@ public final class Broker: Sendable {
         for shell in open { shell.close(error) }
         queues.close(error)
         appender.close(error)
+        for producer in producers.producers { producer.end(error) }
         await storage.close()
         configuration.logger.info("The broker is closed.", metadata: LogKeys.path(storage.path))
     }
@@ -114,6 +113,7 @@ public final class Broker: Sendable {
         for shell in open { shell.close(error) }
         queues.close(error)
         appender.close(error)
+        for producer in producers.producers { producer.end(error) }
         storage.abandon()
     }
 }

@@ -3,8 +3,8 @@ public import Ratchet
 /// One membership in a consumer group of a ``Broker``. Leaves the group when it is closed, or with its last reference.
 public final class BrokerSession: SourceSession {
     let member: GroupMember
-    private let group: GroupShell
-    private let broker: Broker
+    let group: GroupShell
+    let broker: Broker
 
     init(member: GroupMember, group: GroupShell, broker: Broker) {
         self.member = member

@@ -6,7 +6,7 @@ import Testing
 @testable import Ratchet
 @testable import RatchetBroker
 
-@Suite("Fuzzing: a broker's directory")
+@Suite("Fuzzing: a broker's directory", .fuzzing)
 struct StoredBrokerTests {
     private static var configuration: Broker.Configuration {
         var configuration = Broker.Configuration()
@@ -41,7 +41,7 @@ struct StoredBrokerTests {
         try await Self.make(at: scratch.path("broker"))
         let names = ["meta", "topics", "log", "partitions", "offsets", "groups", "shared", "garbage"]
         let stored = try StoredRows(at: scratch.path("broker"), names.map { ($0, .bytes) })
-        try await Fuzz.run("broker's directory", seed, rounds: 150) { random in
+        try await Fuzz.run("broker-directory", seed, rounds: 150) { random in
             try stored.write(stored.damaged(&random).rows)
             guard let broker = try? await Broker(at: stored.path, configuration: Self.configuration) else { return }
             await Self.use(broker)

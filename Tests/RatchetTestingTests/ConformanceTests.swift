@@ -43,6 +43,14 @@ import Testing
         try await broker.close()
     }
 
+    @Test("With a producer for its sink it keeps the promise too")
+    func producer() async throws {
+        let broker = InProcessBroker(in: nil, hasProducer: true)
+        let failures = try await failures(of: ConformanceSuite(broker, features: Self.featuresInMemory))
+        #expect(failures.isEmpty, "\(failures)")
+        try await broker.close()
+    }
+
     @Test("What every broker must do is asked of one that says it can do nothing more")
     func noFeatures() async throws {
         let broker = InProcessBroker(in: nil)

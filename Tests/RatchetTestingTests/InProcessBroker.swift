@@ -20,10 +20,14 @@ final class InProcessBroker: BrokerUnderTest {
     private let opening = Turn()
     private let broker = Mutex<Broker?>(nil)
 
+    /// Whether its sink is a producer.
+    private let hasProducer: Bool
+
     /// A broker in a folder, nil for one in memory.
-    init(in scratch: Scratch?, as model: SourceModel = .log) {
+    init(in scratch: Scratch?, as model: SourceModel = .log, hasProducer: Bool = false) {
         self.scratch = scratch
         self.model = model
+        self.hasProducer = hasProducer
     }
 
     private func opened() async throws -> Broker {
@@ -62,7 +66,10 @@ final class InProcessBroker: BrokerUnderTest {
         }
     }
 
-    func sink() async throws -> any Sink { try await opened() }
+    func sink() async throws -> any Sink {
+        let broker = try await opened()
+        return hasProducer ? try await broker.producer() : broker
+    }
 
     func produce(_ messages: [OutgoingMessage]) async throws { _ = try await opened().send(messages) }
 

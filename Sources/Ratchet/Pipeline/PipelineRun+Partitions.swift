@@ -54,7 +54,8 @@ extension PipelineRun {
         )
         let known = try await ledger.position(key)
         #if BrokenVariants
-            if BrokenVariant.positionOfOldTopic.isOn, let known {
+            // A topic of whose offsets the group knows nothing yet, as one that was made anew: all else is looked at.
+            if BrokenVariant.positionOfOldTopic.isOn, let known, assignment.committed == nil {
                 return try await begin(assignment, under: key, at: known.watermark, restart: false, session)
             }
         #endif

@@ -14,6 +14,7 @@ struct ChunkWriter {
     let log: PartitionLog
     private(set) var row: PartitionRow
     private var slices: [Slice] = []
+    private var entries: [ProducerEntry] = []
     private var count = 0
     private var size = 0
 
@@ -47,6 +48,30 @@ struct ChunkWriter {
         }
     }
 
+    /// Appends a producer's batch, all of it to one chunk: half of it copied to another node would look like all.
+    mutating func append(
+        _ batch: [Slice],
+        _ stamp: ProducerStamp,
+        in transaction: borrowing WriteTransaction,
+        _ tables: Tables
+    ) throws {
+        let messages = batch.reduce(0) { $0 + $1.count }
+        let bytes = batch.reduce(0) { $0 + $1.records.count }
+        if count + messages > ChunkLayout.maximumCount || size + bytes > ChunkLayout.maximumBytes {
+            try flush(in: transaction, tables)
+        }
+        entries.append(
+            ProducerEntry(
+                producer: stamp.producer,
+                epoch: stamp.epoch,
+                sequences: stamp.sequences,
+                delta: UInt32(count),
+                count: UInt32(messages)
+            )
+        )
+        for slice in batch { take(slice) }
+    }
+
     /// Writes what is gathered, what retention by size says, and the partition's row.
     mutating func finish(now: Int64, in transaction: borrowing WriteTransaction, _ tables: Tables) throws {
         try flush(in: transaction, tables)
@@ -64,12 +89,13 @@ struct ChunkWriter {
 
     private mutating func flush(in transaction: borrowing WriteTransaction, _ tables: Tables) throws {
         guard count > 0 else { return }
-        let header = ChunkLayout.Header(
+        var header = ChunkLayout.Header(
             count: count,
             baseOffset: row.end,
             maximumTimestamp: slices.map(\.maximumTimestamp).max() ?? .min,
             size: size
         )
+        header.producers = entries.count
         let total = header.chunkSize
         _ = try LogKey(log.uid, row.end).withBytes { key in
             try transaction.reserve(total, for: key, in: tables.log) { chunk in
@@ -79,12 +105,16 @@ struct ChunkWriter {
                     UnsafeMutableRawBufferPointer(rebasing: chunk[at..<end]).copyMemory(from: slice.records)
                     at = end
                 }
+                for (index, entry) in entries.enumerated() {
+                    entry.put(into: chunk, at: header.entries.lowerBound + index * ProducerEntry.size)
+                }
                 ChunkLayout.seal(chunk, header: header, uid: log.uid)
             }
         }
         row.end = header.endOffset
         row.bytes += Int64(total)
         slices.removeAll(keepingCapacity: true)
+        entries.removeAll(keepingCapacity: true)
         count = 0
         size = 0
     }

@@ -8,9 +8,37 @@ import Synchronization
 final class Appender: Sendable {
     /// One sender's batch.
     struct Request: Sendable {
-        let batch: RoutedBatch
-        /// Resumed with the offset of the first record of each segment.
-        let continuation: CheckedContinuation<[Int64], any Error>
+        /// What goes to one partition, in order.
+        struct Segment: Sendable {
+            let log: PartitionLog
+            let parts: [RoutedBatch.Part]
+        }
+
+        let segments: [Segment]
+        /// Of an idempotent producer, which sends to one partition at a time.
+        let stamp: ProducerStamp?
+        let byteCount: Int
+        /// Called once with the offset of the first record of each segment, -1 for a repeat that is known to be there
+        /// and not where.
+        let done: @Sendable (Result<[Int64], any Error>) -> Void
+
+        init(
+            segments: [Segment],
+            stamp: ProducerStamp?,
+            done: @escaping @Sendable (Result<[Int64], any Error>) -> Void
+        ) {
+            self.segments = segments
+            self.stamp = stamp
+            self.done = done
+            byteCount = segments.reduce(0) { $0 + $1.parts.reduce(0) { $0 + $1.bytes.count } }
+        }
+
+        init(_ batch: RoutedBatch, done: @escaping @Sendable (Result<[Int64], any Error>) -> Void) {
+            let segments = batch.segments.indices.map { index in
+                Segment(log: batch.segments[index].log, parts: [batch.part(index)])
+            }
+            self.init(segments: segments, stamp: nil, done: done)
+        }
     }
 
     /// What one piece takes at most, in bytes, unless a single request is larger.
@@ -25,13 +53,17 @@ final class Appender: Sendable {
 
     private let storage: Storage
     private let time: TimeSource
+    fileprivate let producers: ProducerRegistry
+    fileprivate let maximumProducerStates: Int
     private let gate: ByteGate
     private let state = Mutex(State())
 
-    init(storage: Storage, time: TimeSource, maximumPendingBytes: Int) {
+    init(storage: Storage, producers: ProducerRegistry, _ configuration: Broker.Configuration) {
         self.storage = storage
-        self.time = time
-        gate = ByteGate(limit: maximumPendingBytes)
+        self.producers = producers
+        time = configuration.time
+        maximumProducerStates = configuration.maximumProducerStates
+        gate = ByteGate(limit: configuration.maximumPendingBytes)
     }
 
     /// Appends the batch and returns, once it is durable, the offset of the first record of each of its segments.
@@ -43,7 +75,7 @@ final class Appender: Sendable {
         let batch = try route()
         guard !batch.segments.isEmpty else { return (batch, []) }
         let offsets = try await withCheckedThrowingContinuation { continuation in
-            enqueue(Request(batch: batch, continuation: continuation))
+            submit(Request(batch) { continuation.resume(with: $0) })
         }
         return (batch, offsets)
     }
@@ -51,10 +83,11 @@ final class Appender: Sendable {
     /// Senders that wait for their turn, and all later ones, throw `error`; what is enqueued is still written.
     func close(_ error: BrokerError) { gate.close(error) }
 
-    private func enqueue(_ request: Request) {
+    /// Appends what a sender hands over that bounds itself.
+    func submit(_ request: Request) {
         let bytes = state.withLock { state -> Int? in
             state.pending.append(request)
-            state.bytes += request.batch.byteCount
+            state.bytes += request.byteCount
             guard !state.isSubmitted else { return nil }
             state.isSubmitted = true
             return state.bytes
@@ -78,8 +111,8 @@ final class Appender: Sendable {
             var requests: [Request] = []
             var bytes = 0
             while let next = state.pending.first {
-                guard requests.isEmpty || bytes + next.batch.byteCount <= Self.maximumPieceBytes else { break }
-                bytes += next.batch.byteCount
+                guard requests.isEmpty || bytes + next.byteCount <= Self.maximumPieceBytes else { break }
+                bytes += next.byteCount
                 requests.append(next)
                 state.pending.removeFirst()
             }
@@ -123,10 +156,15 @@ private final class AppendPiece: WritePiece {
             $0.isTaken = true
             $0.requests = requests
         }
-        var append = GroupAppend(tables: tables)
+        var append = GroupAppend(
+            tables,
+            appender.producers,
+            maximumProducerStates: appender.maximumProducerStates,
+            now: now
+        )
         var outcomes: [Result<[Int64], any Error>] = []
-        for request in requests { outcomes.append(try append.add(request.batch, in: transaction)) }
-        try append.finish(now: now, in: transaction)
+        for request in requests { outcomes.append(try append.add(request, in: transaction)) }
+        try append.finish(in: transaction)
         #if CrashPoints
             CrashPoint.brokerWritten.reach()
         #endif
@@ -152,64 +190,12 @@ private final class AppendPiece: WritePiece {
                     CrashPoint.brokerPublished.reach()
                 #endif
                 for (request, outcome) in zip(state.requests, state.outcomes) {
-                    request.continuation.resume(with: outcome)
+                    request.done(outcome)
                 }
             case .failure(let error):
                 let error = BrokerError.wrapping(error)
-                for request in state.requests + untaken { request.continuation.resume(throwing: error) }
+                for request in state.requests + untaken { request.done(.failure(error)) }
             }
         }
-    }
-}
-
-/// The appends of many batches in one transaction.
-struct GroupAppend {
-    let tables: Tables
-    /// One for each partition, in the order of first use.
-    private(set) var writers: [ChunkWriter] = []
-    private var numbers: [UInt32: Int] = [:]
-
-    init(tables: Tables) { self.tables = tables }
-
-    /// Adds the whole batch or, when one of its topics was deleted meanwhile, nothing of it.
-    mutating func add(
-        _ batch: RoutedBatch,
-        in transaction: borrowing WriteTransaction
-    ) throws -> Result<[Int64], any Error> {
-        var targets: [Int] = []
-        for segment in batch.segments {
-            guard let target = try writer(for: segment.log, in: transaction) else {
-                let topic = segment.log.partition.topic
-                return .failure(MessageError(.unknownTopic, "topic '\(topic)' was deleted: create it again"))
-            }
-            targets.append(target)
-        }
-        var offsets: [Int64] = []
-        for (index, target) in targets.enumerated() {
-            let segment = batch.segments[index]
-            offsets.append(writers[target].nextOffset)
-            let slice = ChunkWriter.Slice(
-                records: batch.records(of: index),
-                count: segment.count,
-                maximumTimestamp: segment.maximumTimestamp
-            )
-            try writers[target].append(slice, in: transaction, tables)
-        }
-        return .success(offsets)
-    }
-
-    mutating func finish(now: Int64, in transaction: borrowing WriteTransaction) throws {
-        for index in writers.indices { try writers[index].finish(now: now, in: transaction, tables) }
-    }
-
-    private mutating func writer(
-        for log: PartitionLog,
-        in transaction: borrowing WriteTransaction
-    ) throws -> Int? {
-        if let number = numbers[log.uid] { return number }
-        guard let row = try transaction.partition(log.uid, in: tables) else { return nil }
-        numbers[log.uid] = writers.count
-        writers.append(ChunkWriter(log, row: row))
-        return writers.count - 1
     }
 }

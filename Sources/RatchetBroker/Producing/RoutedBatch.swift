@@ -48,10 +48,51 @@ final class RoutedBatch: @unchecked Sendable {
 
     deinit { storage.deallocate() }
 
-    /// The records of a segment, one after the other.
-    func records(of segment: Int) -> UnsafeRawBufferPointer {
-        let segment = segments[segment]
-        return UnsafeRawBufferPointer(rebasing: storage[segment.start..<segment.start + segment.size])
+    /// Some of a segment's records, one after the other.
+    struct Part: Sendable {
+        let batch: RoutedBatch
+        /// Where they lie.
+        let bytes: Range<Int>
+        let count: Int
+        let maximumTimestamp: Int64
+
+        var slice: ChunkWriter.Slice {
+            let records = UnsafeRawBufferPointer(rebasing: batch.storage[bytes])
+            return ChunkWriter.Slice(records: records, count: count, maximumTimestamp: maximumTimestamp)
+        }
+    }
+
+    /// A segment as a whole.
+    func part(_ index: Int) -> Part {
+        let segment = segments[index]
+        return Part(
+            batch: self,
+            bytes: segment.start..<segment.start + segment.size,
+            count: segment.count,
+            maximumTimestamp: segment.maximumTimestamp
+        )
+    }
+
+    /// A segment, divided so that no part has more than so many messages and bytes, unless it has only one.
+    func parts(of index: Int, messages: Int, bytes: Int) -> [Part] {
+        let whole = part(index)
+        guard whole.count > messages || whole.bytes.count > bytes else { return [whole] }
+        var parts: [Part] = []
+        var (start, end, count) = (whole.bytes.lowerBound, whole.bytes.lowerBound, 0)
+        func close() {
+            parts.append(
+                Part(batch: self, bytes: start..<end, count: count, maximumTimestamp: whole.maximumTimestamp)
+            )
+            (start, count) = (end, 0)
+        }
+        while end < whole.bytes.upperBound {
+            let size = Int(UInt32(littleEndian: storage.loadUnaligned(fromByteOffset: end, as: UInt32.self)))
+            if count == messages || count > 0 && end + size - start > bytes { close() }
+            end += size
+            count += 1
+        }
+        close()
+        return parts
     }
 }
 

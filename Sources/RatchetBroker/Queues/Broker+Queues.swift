@@ -79,7 +79,7 @@ extension Broker {
             settings: settings,
             core: SharedGroup(partitions: partitions, limits: limits),
             storage: storage,
-            deadLetters: DeadLetterWriter(catalog: catalog, time: configuration.time),
+            deadLetters: DeadLetterWriter(catalog: catalog, producers: producers, time: configuration.time),
             clock: clock,
             logger: configuration.logger
         )

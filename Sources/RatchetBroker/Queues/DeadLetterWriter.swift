@@ -4,6 +4,7 @@ import Ratchet
 /// Moves messages of queues to their dead-letter topics.
 struct DeadLetterWriter: Sendable {
     let catalog: Catalog
+    let producers: ProducerRegistry
     let time: TimeSource
 
     /// The messages as they are to be appended, with what became of them in their headers; without those that retention
@@ -34,9 +35,9 @@ struct DeadLetterWriter: Sendable {
         in transaction: borrowing WriteTransaction,
         _ tables: Tables
     ) throws -> [(log: PartitionLog, row: PartitionRow)] {
-        var append = GroupAppend(tables: tables)
-        _ = try append.add(batch, in: transaction).get()
-        try append.finish(now: time.wall(), in: transaction)
+        var append = GroupAppend(tables, producers, maximumProducerStates: 0, now: time.wall())
+        _ = try append.add(Appender.Request(batch) { _ in }, in: transaction).get()
+        try append.finish(in: transaction)
         return append.writers.map { ($0.log, $0.row) }
     }
 

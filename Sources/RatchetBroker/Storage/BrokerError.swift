@@ -26,6 +26,22 @@ public struct BrokerError: Error, Sendable, Hashable, CustomStringConvertible {
         public static let full = Code(description: "full")
         /// Stored bytes are not what was written.
         public static let corrupted = Code(description: "corrupted")
+        /// Fewer replicas than the topic asks for are in sync; nothing was written.
+        public static let notEnoughReplicas = Code(description: "not enough replicas")
+        /// The partition has no leader just now; nothing was written.
+        public static let leaderNotAvailable = Code(description: "leader not available")
+        /// No answer came in time: it is not known whether it was written.
+        public static let timedOut = Code(description: "timed out")
+        /// A later producer has the same transactional id: this one can send nothing any more.
+        public static let fenced = Code(description: "fenced")
+        /// Batches of a producer are missing in front of this one; nothing was written.
+        public static let outOfSequence = Code(description: "out of sequence")
+        /// A message before it in its partition failed, so it was not sent, or not again.
+        public static let predecessorFailed = Code(description: "predecessor failed")
+        /// The transaction was committed, aborted, or not committed in time: it takes nothing more.
+        public static let transactionOver = Code(description: "transaction over")
+        /// The broker cannot do this with these settings.
+        public static let unsupported = Code(description: "unsupported")
         /// The storage failed. After a failed write every later call fails, until another process opens the directory.
         public static let storage = Code(description: "storage")
     }
@@ -39,6 +55,13 @@ public struct BrokerError: Error, Sendable, Hashable, CustomStringConvertible {
     public init(_ code: Code, _ detail: String) {
         self.code = code
         self.detail = detail
+    }
+
+    /// Whether it may pass, so that the same send can succeed later: ``Code/notEnoughReplicas``,
+    /// ``Code/leaderNotAvailable`` and ``Code/full``, where nothing was written, and ``Code/timedOut``, where that is
+    /// not known.
+    public var isRetriable: Bool {
+        [.notEnoughReplicas, .leaderNotAvailable, .full, .timedOut].contains(code)
     }
 
     /// `code: detail`.

@@ -5,6 +5,8 @@ import Ratchet
 enum SealedRow {
     /// The row with the number of the next partition.
     static let nextUID = "uid"
+    /// The row with the number of the next producer.
+    static let nextProducer = "producer"
     private static let sealSize = 8
 
     /// The value in a row's bytes, in place; throws ``BrokerError/Code/corrupted`` if they are not what was written.

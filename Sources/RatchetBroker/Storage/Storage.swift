@@ -20,6 +20,10 @@ struct Tables: Sendable {
     let shared: Table
     /// The uids of deleted partitions that still have chunks.
     let garbage: Table
+    /// ``ProducerRow``s by transactional id.
+    let producers: Table
+    /// What partitions know of producers; see ``SequenceTable``.
+    let sequences: Table
 }
 
 /// The environment in the broker's directory, its writer thread, and the directory's ownership.
@@ -112,7 +116,9 @@ final class Storage: Sendable {
             try transaction.put(Array(kind.utf8), for: Array("kind".utf8), in: meta)
             try transaction.put(format, for: Array("format".utf8), in: meta)
             try transaction.putSealed(id, for: Array("id".utf8), in: meta)
-            for name in ["topics", "log", "partitions", "offsets", "groups", "shared", "garbage"] {
+            for name in [
+                "topics", "log", "partitions", "offsets", "groups", "shared", "garbage", "producers", "sequences",
+            ] {
                 _ = try transaction.table(name, create: true)
             }
         }
@@ -160,6 +166,8 @@ extension Tables {
         groups = try Self.existing("groups", transaction, path)
         shared = try Self.existing("shared", transaction, path)
         garbage = try Self.existing("garbage", transaction, path)
+        producers = try Self.existing("producers", transaction, path)
+        sequences = try Self.existing("sequences", transaction, path)
     }
 
     private static func existing(

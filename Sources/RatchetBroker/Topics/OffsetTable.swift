@@ -1,6 +1,19 @@
 import LMDB
 import Ratchet
 
+/// Positions of a group that are about to be written.
+struct OffsetWrites: Sendable {
+    let group: String
+    var offsets: [(topic: Topic, partition: Int, committed: CommittedOffset)]
+
+    /// Throws when a topic was deleted meanwhile.
+    func write(in transaction: borrowing WriteTransaction, _ tables: Tables) throws {
+        for (topic, partition, committed) in offsets {
+            try OffsetTable.write(committed, topic, partition, group, in: transaction, tables)
+        }
+    }
+}
+
 /// The table `offsets`: what a group has committed in a partition, keyed by topic id, partition and group; and the
 /// table `groups`.
 enum OffsetTable {

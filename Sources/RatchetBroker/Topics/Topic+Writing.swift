@@ -102,6 +102,7 @@ enum Garbage {
             }
             return false
         }
-        if isEmpty { _ = try withUnsafeBytes(of: uid.bigEndian) { try transaction.delete($0, in: tables.garbage) } }
+        guard isEmpty, try SequenceTable.removeSome(of: uid, in: transaction, tables) else { return }
+        _ = try withUnsafeBytes(of: uid.bigEndian) { try transaction.delete($0, in: tables.garbage) }
     }
 }

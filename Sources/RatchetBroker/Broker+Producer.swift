@@ -1,0 +1,48 @@
+import Ratchet
+
+extension Broker {
+    /// A producer, which sends many messages at a time and sends again what was not confirmed. One that has a
+    /// transactional id fences those that had it before: they can write nothing any more once this returns.
+    ///
+    /// Throws ``BrokerError``: `invalidArgument` for settings out of their bounds, `limitReached` beyond
+    /// ``Configuration/maximumTransactionalIDs``, `full`, `storage`, `closed`.
+    public func producer(_ settings: ProducerSettings = ProducerSettings()) async throws -> Producer {
+        try settings.check()
+        let (tables, now) = (storage.tables, configuration.time.wall())
+        let bounds = ProducerTable.Bounds(
+            names: configuration.maximumTransactionalIDs,
+            expiry: configuration.producerExpiry,
+            inUse: Set(producers.producers.map(\.id))
+        )
+        let opened = try await storage.write(byteCount: 256) { transaction in
+            try ProducerTable.open(settings.transactionalID, bounds, now: now, in: transaction, tables)
+        } published: { [producers] opened in
+            producers.publish(opened)
+        }
+        let producer = Producer(settings, id: opened.row.id, incarnation: opened.row.incarnation, broker: self)
+        producers.add(producer)
+        return producer
+    }
+
+    /// Forgets idle producers, some at a time.
+    func cleanProducers() async throws {
+        let (tables, limit, now) = (storage.tables, configuration.producerExpiry, configuration.time.wall())
+        let start = producers.nextExpiry
+        let (rows, next) = try storage.read {
+            try SequenceTable.expired(from: start, now: now, limit: limit, in: $0, tables)
+        }
+        producers.nextExpiry = next ?? LogKey(0, 0)
+        guard !rows.isEmpty else { return }
+        try await storage.write(reclaims: true) {
+            try SequenceTable.remove(rows, now: now, limit: limit, in: $0, tables)
+        }
+    }
+}
+
+/// What an injected fault does to a producer's batch.
+package enum ProducerFault: Sendable {
+    /// The broker never hears of it.
+    case requestLost
+    /// The broker writes it, and the producer never hears of that.
+    case answerLost
+}

@@ -1,0 +1,187 @@
+public import Ratchet
+import Synchronization
+
+/// Messages to any topics, and consumed offsets, that are written together or not at all. See
+/// ``Producer/transaction(_:)``.
+public final class ProducerTransaction: Sendable {
+    private struct State {
+        var batch = OutgoingBatch()
+        var consumed: Consumed?
+        var isOver = false
+    }
+
+    /// What a member of a group has consumed.
+    struct Consumed: Sendable {
+        let session: BrokerSession
+        var commits: [OffsetCommit]
+    }
+
+    private let settings: ProducerSettings
+    private let broker: Broker
+    let deadline: Duration
+    private let state = Mutex(State())
+
+    init(_ settings: ProducerSettings, _ broker: Broker) {
+        self.settings = settings
+        self.broker = broker
+        deadline = broker.clock.now + settings.transactionTimeout
+    }
+
+    /// Adds a message, in memory. Throws ``/Ratchet/MessageError``: `tooLarge`, `emptyKey`, `invalidHeader`;
+    /// ``BrokerError``: `limitReached` beyond ``ProducerSettings/maximumTransactionMessages`` or
+    /// ``ProducerSettings/maximumTransactionBytes``, `transactionOver`. Nothing is added then.
+    public func send(_ message: OutgoingMessage) throws {
+        try check()
+        try state.withLock { state in
+            try checkOpen(state)
+            guard state.batch.count < settings.maximumTransactionMessages else {
+                let limit = settings.maximumTransactionMessages
+                throw BrokerError(.limitReached, "the transaction would exceed maximumTransactionMessages, \(limit)")
+            }
+            try state.batch.append(message)
+            guard state.batch.byteCount <= settings.maximumTransactionBytes else {
+                let size = state.batch.byteCount
+                state.batch.truncate(to: state.batch.count - 1)
+                let limit = settings.maximumTransactionBytes
+                throw BrokerError(.limitReached, "the transaction would hold \(size) bytes, at most \(limit)")
+            }
+        }
+    }
+
+    /// Commits consumed offsets with the transaction, as the session's own `commit` does: refused, and the transaction
+    /// with it, when the member does not own a partition under the commit's generation by then. Offsets of one session
+    /// per transaction.
+    ///
+    /// Throws ``BrokerError``: `invalidArgument` for a session of another broker, or a second one; `limitReached`,
+    /// `transactionOver`.
+    public func commit(_ commits: [OffsetCommit], of session: any SourceSession) throws {
+        try check()
+        guard let session = session as? BrokerSession, session.broker === broker else {
+            throw BrokerError(.invalidArgument, "a transaction commits offsets of sessions of its own broker only")
+        }
+        try state.withLock { state in
+            try checkOpen(state)
+            var consumed = state.consumed ?? Consumed(session: session, commits: [])
+            guard consumed.session === session else {
+                throw BrokerError(.invalidArgument, "a transaction commits offsets of one session only")
+            }
+            guard consumed.commits.count + commits.count <= settings.maximumTransactionMessages else {
+                let limit = settings.maximumTransactionMessages
+                throw BrokerError(.limitReached, "the transaction would exceed maximumTransactionMessages, \(limit)")
+            }
+            consumed.commits += commits
+            state.consumed = consumed
+        }
+    }
+
+    /// What it holds; it takes nothing more.
+    func finish() -> (OutgoingBatch, Consumed?) {
+        state.withLock { state in
+            state.isOver = true
+            defer {
+                state.batch = OutgoingBatch()
+                state.consumed = nil
+            }
+            return (state.batch, state.consumed)
+        }
+    }
+
+    /// Throws once its time is up.
+    func check() throws(BrokerError) {
+        guard broker.clock.now <= deadline else {
+            throw BrokerError(
+                .transactionOver,
+                "the transaction was not committed within transactionTimeout, \(settings.transactionTimeout)"
+            )
+        }
+    }
+
+    private func checkOpen(_ state: borrowing State) throws(BrokerError) {
+        guard !state.isOver else { throw BrokerError(.transactionOver, "the transaction is committed or aborted") }
+    }
+}
+
+extension Producer {
+    /// Runs `body` and commits what it has sent, and the offsets that it has consumed, all in one write: when this
+    /// returns all of that is durable. Nobody sees any of it before; nothing of it is there when `body` throws. One
+    /// transaction at a time; what is sent beside it is not part of it.
+    ///
+    /// Throws what `body` throws; ``/Ratchet/MessageError`` for a message that cannot be sent;
+    /// ``/Ratchet/SourceError`` as the session's `commit` does: `fenced`, `invalidArgument`, `unknownTopic`;
+    /// ``BrokerError``: `invalidArgument` without a transactional id or while another transaction is open, `fenced`
+    /// when a later producer has the id, `transactionOver` when the time is up, `unsupported` for topics that are
+    /// replicated, `full`, `closed`. Nothing was written then. After `timedOut` and `storage` it is not known; with
+    /// `timedOut` it was tried until the transaction's timeout. `CancellationError` when cancelled between two attempts.
+    public func transaction<R: Sendable>(
+        _ body: (ProducerTransaction) async throws -> R
+    ) async throws -> R {
+        guard let name = settings.transactionalID else {
+            throw BrokerError(.invalidArgument, "producer \(id) has no transactional id: set one for transactions")
+        }
+        guard let number = beginTransaction() else {
+            throw BrokerError(.invalidArgument, "a transaction of '\(name)' is open: end it first")
+        }
+        defer { endTransaction() }
+        let transaction = ProducerTransaction(settings, broker)
+        defer { _ = transaction.finish() }
+        let result = try await body(transaction)
+        try transaction.check()
+        let (batch, consumed) = transaction.finish()
+        let routed = RoutedBatch(batch, catalog: broker.catalog, now: broker.configuration.time.wall())
+        if let fault = routed.faults.first { throw fault.error }
+        guard routed.segments.allSatisfy({ $0.log.home === broker.storage }) else {
+            throw BrokerError(.unsupported, "transactions over replicated topics: use a broker with one node")
+        }
+        try await commit(routed, consumed, number, until: transaction.deadline)
+        return result
+    }
+
+    private func commit(
+        _ batch: RoutedBatch,
+        _ consumed: ProducerTransaction.Consumed?,
+        _ number: Int64,
+        until deadline: Duration
+    ) async throws {
+        var attempt = 1
+        while true {
+            do {
+                return try await write(batch, consumed, number)
+            } catch let error as BrokerError where error.isRetriable {
+                let delay = settings.limits.delays.delay(afterAttempt: attempt, random: 0.5)
+                guard attempt <= settings.retries, broker.clock.now + delay <= deadline else { throw error }
+                try await broker.clock.sleep(for: delay)
+                attempt += 1
+            }
+        }
+    }
+
+    private func write(
+        _ batch: RoutedBatch,
+        _ consumed: ProducerTransaction.Consumed?,
+        _ number: Int64
+    ) async throws {
+        let fault = broker.configuration.producerFault()
+        if fault == .requestLost { throw BrokerError(.timedOut, "the request was lost on purpose") }
+        let offsets = try consumed.map { try $0.session.group.prepare($0.commits) }
+        try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+            let piece = TransactionPiece(
+                TransactionPiece.Commit(
+                    name: settings.transactionalID ?? "",
+                    producer: id,
+                    incarnation: incarnation,
+                    number: number,
+                    offsets: offsets
+                ),
+                Appender.Request(batch) { continuation.resume(with: $0.map { _ in }) },
+                broker
+            )
+            guard let consumed else { return broker.storage.submit(piece) }
+            do {
+                try consumed.session.group.submit(piece, committing: consumed.commits, of: consumed.session.member)
+            } catch {
+                continuation.resume(throwing: error)
+            }
+        }
+        if fault == .answerLost { throw BrokerError(.timedOut, "the answer was lost on purpose") }
+    }
+}

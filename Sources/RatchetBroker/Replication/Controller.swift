@@ -1,0 +1,164 @@
+/// Decides who leads each partition and who is in sync with it.
+///
+/// What it decides is written down before anybody is told. It is never lost, as a controller quorum's decisions are not.
+struct Controller: Sendable {
+    /// A node as the controller knows it.
+    struct Node: Equatable, Sendable {
+        /// Tells a disk from the one that was there before; nil before the node's first life.
+        var disk: UInt64?
+        /// Which of its lives it is in: what is left of an earlier one counts for nothing.
+        var life = 0
+        var isUp = false
+    }
+
+    enum Event: Sendable {
+        case created(UInt32, Leadership)
+        case altered(UInt32, minimum: Int, allowsUnclean: Bool)
+        case deleted(UInt32)
+        /// A node has begun a life. It is intact unless it may have lost messages that it had confirmed: it was killed,
+        /// and confirms before it writes.
+        case up(Int, disk: UInt64, isIntact: Bool)
+        case down(Int, life: Int)
+        case change(UInt32, InSyncChange)
+    }
+
+    enum Action: Equatable, Sendable {
+        /// Comes before all that rest on it.
+        case persist(UInt32, Leadership)
+        case persistNode(Int, disk: UInt64)
+        /// For the node's present life only.
+        case tell(Int, life: Int, UInt32, Leadership)
+        case refuse(Int, UInt32, number: Int)
+    }
+
+    private(set) var nodes: [Node]
+    private var partitions: [(uid: UInt32, leadership: Leadership)] = []
+
+    /// With what was persisted. No node is up.
+    init(disks: [UInt64?], partitions: [(uid: UInt32, leadership: Leadership)] = []) {
+        nodes = disks.map { Node(disk: $0) }
+        self.partitions = partitions.sorted { $0.uid < $1.uid }
+        for index in partitions.indices {
+            // Whoever led has died with the process: it must not go on under its epoch.
+            self.partitions[index].leadership.leader = nil
+            self.partitions[index].leadership.version += 1
+        }
+    }
+
+    subscript(uid: UInt32) -> Leadership? { index(of: uid).map { partitions[$0].leadership } }
+
+    mutating func handle(_ event: Event) -> [Action] {
+        switch event {
+        case .created(let uid, let leadership): return create(uid, leadership)
+        case .altered(let uid, let minimum, let allowsUnclean): return alter(uid, minimum, allowsUnclean)
+        case .deleted(let uid):
+            if let index = index(of: uid) { partitions.remove(at: index) }
+            return []
+        case .up(let node, let disk, let isIntact): return up(node, disk, isIntact)
+        case .down(let node, let life): return nodes[node].life == life ? down(node) : []
+        case .change(let uid, let change): return consider(change, of: uid)
+        }
+    }
+
+    private mutating func create(_ uid: UInt32, _ leadership: Leadership) -> [Action] {
+        guard index(of: uid) == nil else { return [] }
+        var leadership = leadership
+        // There is nothing yet that one of them could lack.
+        leadership.inSync = leadership.replicas.filter { nodes[$0].isUp }
+        _ = leadership.elect { nodes[$0].isUp }
+        leadership.version += 1
+        // Numbers rise, so this is its place.
+        partitions.append((uid, leadership))
+        return decided(partitions.count - 1)
+    }
+
+    private mutating func alter(_ uid: UInt32, _ minimum: Int, _ allowsUnclean: Bool) -> [Action] {
+        guard let index = index(of: uid) else { return [] }
+        let before = partitions[index].leadership
+        partitions[index].leadership.minimum = minimum
+        partitions[index].leadership.allowsUnclean = allowsUnclean
+        partitions[index].leadership.setInSync(before.inSync)
+        // Beyond those that left under the old minimum nobody is known to have everything.
+        if before.leader == nil { _ = partitions[index].leadership.elect { nodes[$0].isUp } }
+        return changed(index, before)
+    }
+
+    private mutating func up(_ node: Int, _ disk: UInt64, _ isIntact: Bool) -> [Action] {
+        // A life that nobody has seen end.
+        var actions = nodes[node].isUp ? down(node) : []
+        let isAnother = nodes[node].disk.map { $0 != disk } ?? false
+        if nodes[node].disk != disk { actions.append(.persistNode(node, disk: disk)) }
+        nodes[node] = Node(disk: disk, life: nodes[node].life + 1, isUp: true)
+        for index in partitions.indices where partitions[index].leadership.replicas.contains(node) {
+            let before = partitions[index].leadership
+            if isAnother || !isIntact { partitions[index].leadership.forget(node) }
+            if before.leader == nil { _ = partitions[index].leadership.elect { nodes[$0].isUp } }
+            let decided = changed(index, before)
+            actions += decided.isEmpty ? [tell(node, index)] : decided
+        }
+        return actions
+    }
+
+    private mutating func down(_ node: Int) -> [Action] {
+        guard nodes[node].isUp else { return [] }
+        nodes[node].isUp = false
+        var actions: [Action] = []
+        for index in partitions.indices {
+            let before = partitions[index].leadership
+            // The last one stays: it alone has everything.
+            if before.inSync.contains(node), before.inSync != [node] {
+                partitions[index].leadership.setInSync(before.inSync.filter { $0 != node })
+            }
+            if before.leader == node { _ = partitions[index].leadership.elect { nodes[$0].isUp } }
+            actions += changed(index, before)
+        }
+        return actions
+    }
+
+    private mutating func consider(_ change: InSyncChange, of uid: UInt32) -> [Action] {
+        guard let index = index(of: uid) else { return [] }
+        let before = partitions[index].leadership
+        guard before.leader == change.leader, before.epoch == change.epoch, before.version == change.version else {
+            // Decided already, or out of date: either way it does not know the latest.
+            return nodes[change.leader].isUp ? [tell(change.leader, index)] : []
+        }
+        // One that began another life since may have lost what it had; it never comes back to this one.
+        let isValid =
+            change.members.allSatisfy(before.replicas.contains) && change.members.contains(change.leader)
+            && change.additions.allSatisfy { nodes[$0.node].isUp && nodes[$0.node].life == $0.life }
+            && change.members.allSatisfy { member in
+                before.inSync.contains(member) || change.additions.contains { $0.node == member }
+            }
+        guard isValid else { return [.refuse(change.leader, uid, number: change.number)] }
+        partitions[index].leadership.setInSync(change.members)
+        return changed(index, before)
+    }
+
+    /// Counts the decision, if it is one, and tells it.
+    private mutating func changed(_ index: Int, _ before: Leadership) -> [Action] {
+        guard partitions[index].leadership != before else { return [] }
+        partitions[index].leadership.version += 1
+        return decided(index)
+    }
+
+    private func decided(_ index: Int) -> [Action] {
+        let (uid, leadership) = partitions[index]
+        return [.persist(uid, leadership)]
+            + leadership.replicas.filter { nodes[$0].isUp }.map { tell($0, index) }
+    }
+
+    private func tell(_ node: Int, _ index: Int) -> Action {
+        let (uid, leadership) = partitions[index]
+        return .tell(node, life: nodes[node].life, uid, leadership)
+    }
+
+    /// By bisection: there may be thousands.
+    private func index(of uid: UInt32) -> Int? {
+        var (low, high) = (0, partitions.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if partitions[middle].uid < uid { low = middle + 1 } else { high = middle }
+        }
+        return low < partitions.count && partitions[low].uid == uid ? low : nil
+    }
+}
