@@ -27,6 +27,7 @@ extension Broker: Service {
         // Cancellation ends the sleep.
         while (try? await clock.sleep(for: configuration.tickInterval)) != nil {
             for group in activeGroups { group.tick() }
+            queues.tick()
             for producer in producers.producers { producer.tick() }
             guard clock.now - lastCleaning >= configuration.retentionInterval else { continue }
             try await clean()

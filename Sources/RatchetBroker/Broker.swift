@@ -22,6 +22,7 @@ public final class Broker: Sendable {
     let producers: ProducerRegistry
     let configuration: Configuration
     let clock: BrokerClock
+    let queues = SharedGroups()
     private let groups = Mutex(Groups())
 
     private struct Groups {
@@ -94,6 +95,7 @@ public final class Broker: Sendable {
         }
         let error = Storage.closedError(storage.path)
         for shell in open { shell.close(error) }
+        queues.close(error)
         appender.close(error)
         for producer in producers.producers { producer.end(error) }
         await storage.close()
@@ -109,6 +111,7 @@ public final class Broker: Sendable {
         }
         let error = Storage.closedError(storage.path)
         for shell in open { shell.close(error) }
+        queues.close(error)
         appender.close(error)
         for producer in producers.producers { producer.end(error) }
         storage.abandon()

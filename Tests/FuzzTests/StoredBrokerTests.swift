@@ -30,6 +30,8 @@ struct StoredBrokerTests {
         try await session.commit(
             assignments.map { .init(partition: $0.partition, offset: 2, generation: $0.generation, metadata: "m") }
         )
+        let consumer = try await broker.queue("t", as: "q").consumer()
+        try await consumer.ack(try await consumer.next()[0].tag)
         for name in ["a", "b"] {
             let producer = try await broker.producer(ProducerSettings(transactionalID: name))
             try await producer.send(OutgoingMessage(to: "u", key: "p \(name)", payload: Array("p \(name)".utf8)))
@@ -41,7 +43,9 @@ struct StoredBrokerTests {
     func rows(seed: Seed) async throws {
         let scratch = try Scratch()
         try await Self.make(at: scratch.path("broker"))
-        let names = ["meta", "topics", "log", "partitions", "offsets", "groups", "garbage", "producers", "sequences"]
+        let names = [
+            "meta", "topics", "log", "partitions", "offsets", "groups", "shared", "garbage", "producers", "sequences",
+        ]
         let stored = try StoredRows(at: scratch.path("broker"), names.map { ($0, .bytes) })
         try await Fuzz.run("broker-directory", seed, rounds: 150) { random in
             try stored.write(stored.damaged(&random).rows)
@@ -75,6 +79,8 @@ struct StoredBrokerTests {
             let session = try? await broker.subscribe(to: "t", as: "g").open()
             _ = try? await session?.next()
         }
+        let consumer = try? await broker.queue("t", as: "q").consumer()
+        consumer?.close()
         _ = try? await broker.createTopic("v", partitions: 2)
         _ = try? await broker.deleteTopic("t")
     }

@@ -129,6 +129,12 @@ public final class Pipeline<Payload: Sendable>: Service {
     /// has ended.
     public func run() async throws {
         try configuration.check()
+        guard source.model == .log || intake.keys.append != nil else {
+            throw PipelineError(
+                .keysRequired,
+                "pipeline '\(name)' reads a queue, where a message that comes again has another tag: name its idempotency key"
+            )
+        }
         guard !isRunning.exchange(true, ordering: .acquiringAndReleasing) else {
             throw PipelineError(
                 .running,
