@@ -25,6 +25,10 @@ struct StoredBrokerTests {
                 try await broker.send(OutgoingMessage(to: topic, key: text, payload: text, partition: number % 2))
             }
         }
+        let text = Array("t 6".utf8)
+        try await broker.send(
+            OutgoingMessage(to: "t", key: text, payload: text, partition: 0, isPersistent: false)
+        )
         let session = try await broker.subscribe(to: "t", as: "g").open()
         guard case .assigned(let assignments) = try await session.next() else { return }
         try await session.commit(
@@ -39,7 +43,7 @@ struct StoredBrokerTests {
     func rows(seed: Seed) async throws {
         let scratch = try Scratch()
         try await Self.make(at: scratch.path("broker"))
-        let names = ["meta", "topics", "log", "partitions", "offsets", "groups", "shared", "garbage"]
+        let names = ["meta", "topics", "log", "partitions", "offsets", "groups", "shared", "garbage", "transients"]
         let stored = try StoredRows(at: scratch.path("broker"), names.map { ($0, .bytes) })
         try await Fuzz.run("broker-directory", seed, rounds: 150) { random in
             try stored.write(stored.damaged(&random).rows)
