@@ -36,6 +36,10 @@ struct StoredBrokerTests {
         )
         let consumer = try await broker.queue("t", as: "q").consumer()
         try await consumer.ack(try await consumer.next()[0].tag)
+        for name in ["a", "b"] {
+            let producer = try await broker.producer(ProducerSettings(transactionalID: name))
+            try await producer.send(OutgoingMessage(to: "u", key: "p \(name)", payload: Array("p \(name)".utf8)))
+        }
         try await broker.close()
     }
 
@@ -43,7 +47,10 @@ struct StoredBrokerTests {
     func rows(seed: Seed) async throws {
         let scratch = try Scratch()
         try await Self.make(at: scratch.path("broker"))
-        let names = ["meta", "topics", "log", "partitions", "offsets", "groups", "shared", "garbage", "transients"]
+        let names = [
+            "meta", "topics", "log", "partitions", "offsets", "groups", "shared", "garbage", "transients", "producers",
+            "sequences",
+        ]
         let stored = try StoredRows(at: scratch.path("broker"), names.map { ($0, .bytes) })
         try await Fuzz.run("broker-directory", seed, rounds: 150) { random in
             try stored.write(stored.damaged(&random).rows)
@@ -68,6 +75,9 @@ struct StoredBrokerTests {
             }
             _ = try? await broker.send([OutgoingMessage(to: topic, key: "x y", payload: Array("x y".utf8))])
             _ = try? await broker.send([OutgoingMessage(to: topic, payload: [])])
+        }
+        if let producer = try? await broker.producer(ProducerSettings(transactionalID: "a")) {
+            _ = try? await producer.send(OutgoingMessage(to: "u", key: "x y", payload: Array("x y".utf8)))
         }
         _ = try? broker.offsets(group: "g")
         if let partitions = try? broker.describe("t").partitions, !partitions.isEmpty {

@@ -105,9 +105,15 @@ public final class Ledger: Sendable {
     /// lost.
     package func abandon() {
         writer.abandon()
-        environment.close()
+        environment.abandon()
         owner.release()
     }
+
+    /// Has the next commit fail, in a simulation; nil for no more.
+    package func failNextCommit(_ fault: Environment.CommitFault?) { environment.failNextCommit(fault) }
+
+    /// The first write or sync error: only a new process can write the ledger after it.
+    package var failure: LMDBError? { environment.failure }
 
     /// Writes to state tables outside of any message: to set balances up, to mend something. Returns when it is
     /// durable. Throws what `body` throws, and then nothing was written.
