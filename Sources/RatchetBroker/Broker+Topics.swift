@@ -29,17 +29,20 @@ extension Broker {
     /// Creates a topic and returns once it is durable. Does nothing when it exists with the same settings.
     ///
     /// The name: 1 to 249 letters, digits, `.`, `_` and `-`. `maximumMessageSize` is in bytes as encoded, at most 64
-    /// MiB. Throws ``BrokerError``: `topicExists` when it has other settings, `invalidArgument`, or `limitReached`.
+    /// MiB. A topic that is not durable is gone, with all that belongs to it, when the broker is opened again. Throws
+    /// ``BrokerError``: `topicExists` when it has other settings, `invalidArgument`, or `limitReached`.
     public func createTopic(
         _ name: String,
         partitions: Int = 1,
         retention: Retention = Retention(),
-        maximumMessageSize: Int = 1 << 20
+        maximumMessageSize: Int = 1 << 20,
+        isDurable: Bool = true
     ) async throws {
         let settings = TopicSettings(
             partitions: partitions,
             retention: retention,
-            maximumMessageSize: maximumMessageSize
+            maximumMessageSize: maximumMessageSize,
+            isDurable: isDurable
         )
         try Name.check(name, "topic")
         try settings.check(for: name)

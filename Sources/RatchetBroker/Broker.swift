@@ -60,7 +60,10 @@ public final class Broker: Sendable {
         self.configuration = configuration
         clock = BrokerClock(configuration.clock)
         do {
+            // Before anybody can read them.
+            try await TransientChunks.removeAll(storage)
             catalog = try Catalog(storage)
+            try await TransientChunks.removeTopics(of: catalog, storage)
             producers = ProducerRegistry(try ProducerTable.all(storage))
             appender = Appender(storage: storage, producers: producers, configuration)
             try await Garbage.removeAll(storage)

@@ -9,12 +9,20 @@ public struct TopicSettings: Sendable, Hashable {
     public var retention: Retention
     /// The largest message in bytes, as it is encoded: key, headers, payload and 24 bytes. Default: 1 MiB.
     public var maximumMessageSize: Int
+    /// Whether the topic is there after the broker was restarted. Default: true.
+    public var isDurable: Bool
 
     /// The most partitions of one topic.
     public static let maximumPartitions = 1024
 
     /// Settings of a new topic.
-    public init(partitions: Int = 1, retention: Retention = Retention(), maximumMessageSize: Int = 1 << 20) {
+    public init(
+        partitions: Int = 1,
+        retention: Retention = Retention(),
+        maximumMessageSize: Int = 1 << 20,
+        isDurable: Bool = true
+    ) {
+        self.isDurable = isDurable
         self.partitions = partitions
         self.retention = retention
         self.maximumMessageSize = maximumMessageSize
@@ -51,7 +59,9 @@ struct TopicRow: Equatable, Sendable {
     var firstUID: UInt32
     var settings: TopicSettings
 
-    private static let size = 16 + 4 + 4 + 8 + 8 + 8
+    private static let size = 16 + 4 + 4 + 8 + 8 + 8 + 8
+    /// In the flags: the topic is gone after a restart.
+    private static let transient: UInt64 = 1
 
     init(id: [UInt8], firstUID: UInt32, settings: TopicSettings) {
         self.id = id
@@ -76,7 +86,8 @@ struct TopicRow: Equatable, Sendable {
                 time: milliseconds < 0 ? nil : .milliseconds(milliseconds),
                 bytes: bytes < 0 ? nil : Int(bytes)
             ),
-            maximumMessageSize: Int(number(40, Int64.self))
+            maximumMessageSize: Int(number(40, Int64.self)),
+            isDurable: number(48, UInt64.self) & Self.transient == 0
         )
         do { try settings.check(for: name) } catch {
             throw BrokerError(.corrupted, "the stored row of \(error.detail)")
@@ -94,6 +105,7 @@ struct TopicRow: Equatable, Sendable {
         bytes.appendLittleEndian(settings.retention.time.map { max($0.milliseconds, 1) } ?? -1)
         bytes.appendLittleEndian(Int64(settings.retention.bytes ?? -1))
         bytes.appendLittleEndian(Int64(settings.maximumMessageSize))
+        bytes.appendLittleEndian(settings.isDurable ? 0 : Self.transient)
         return bytes
     }
 }
