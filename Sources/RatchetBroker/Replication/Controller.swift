@@ -123,14 +123,14 @@ struct Controller: Sendable {
             return nodes[change.leader].isUp ? [tell(change.leader, index)] : []
         }
         // One that began another life since may have lost what it had; it never comes back to this one.
-        let isValid =
-            change.members.allSatisfy(before.replicas.contains) && change.members.contains(change.leader)
-            && change.additions.allSatisfy { nodes[$0.node].isUp && nodes[$0.node].life == $0.life }
-            && change.members.allSatisfy { member in
-                before.inSync.contains(member) || change.additions.contains { $0.node == member }
-            }
-        guard isValid else { return [.refuse(change.leader, uid, number: change.number)] }
-        partitions[index].leadership.setInSync(change.members)
+        let additions = change.additions.filter { nodes[$0.node].isUp && nodes[$0.node].life == $0.life }
+        let members = change.members.filter { member in
+            before.inSync.contains(member) || additions.contains { $0.node == member }
+        }
+        guard members.contains(change.leader), Set(members) != Set(before.inSync) else {
+            return [.refuse(change.leader, uid, number: change.number)]
+        }
+        partitions[index].leadership.setInSync(members)
         return changed(index, before)
     }
 

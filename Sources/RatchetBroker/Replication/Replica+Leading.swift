@@ -45,8 +45,15 @@ extension Replica {
     }
 
     mutating func refused(_ number: Int) -> [Action] {
-        guard case .leader(var state) = role, state.change?.number == number else { return [] }
+        guard case .leader(var state) = role, let change = state.change, change.number == number else { return [] }
         state.change = nil
+        // What is known of them is of a life that has ended.
+        for addition in change.additions {
+            guard let index = state.index(of: addition.node), state.followers[index].life == addition.life else {
+                continue
+            }
+            state.followers[index].end = nil
+        }
         role = .leader(state)
         return []
     }

@@ -9,6 +9,7 @@ enum RowCheck {
                 ("topic", tables.topics), ("partition", tables.partitions), ("committed offset", tables.offsets),
                 ("group", tables.groups), ("deleted partition", tables.garbage),
                 ("producer", tables.producers), ("producer's sequence", tables.sequences),
+                ("replica", tables.replication),
             ]
             for (kind, table) in sealed {
                 try forEach(table, in: transaction) { row in

@@ -9,6 +9,14 @@ public struct TopicSettings: Sendable, Hashable {
     public var retention: Retention
     /// The largest message in bytes, as it is encoded: key, headers, payload and 24 bytes. Default: 1 MiB.
     public var maximumMessageSize: Int
+    /// On how many nodes each partition is kept, at most ``Broker/Configuration/nodes``. Default: 1.
+    public var replicationFactor = 1
+    /// How many replicas must be in sync, the leader counted, for a message to be confirmed to who waits for all of them,
+    /// and for messages to become visible: from 1 to ``replicationFactor``. Default: 1.
+    public var minInSyncReplicas = 1
+    /// Whether a replica that may lack confirmed messages leads when no other can: those messages are lost then.
+    /// Default: false.
+    public var allowsUncleanElection = false
 
     /// The most partitions of one topic.
     public static let maximumPartitions = 1024
@@ -34,6 +42,13 @@ public struct TopicSettings: Sendable, Hashable {
                 "topic '\(topic)' with messages of \(maximumMessageSize) bytes: \(bounds)"
             )
         }
+        guard 1...64 ~= replicationFactor, 1...replicationFactor ~= minInSyncReplicas else {
+            throw BrokerError(
+                .invalidArgument,
+                "topic '\(topic)' with replicationFactor \(replicationFactor) and minInSyncReplicas "
+                    + "\(minInSyncReplicas): 1 to 64 replicas, and no more of them in sync than there are"
+            )
+        }
         guard retention.time.map({ $0 > .zero }) ?? true, retention.bytes.map({ $0 > 0 }) ?? true else {
             throw BrokerError(
                 .invalidArgument,
@@ -51,7 +66,7 @@ struct TopicRow: Equatable, Sendable {
     var firstUID: UInt32
     var settings: TopicSettings
 
-    private static let size = 16 + 4 + 4 + 8 + 8 + 8
+    private static let size = 16 + 4 + 4 + 8 + 8 + 8 + 4 + 4 + 4
 
     init(id: [UInt8], firstUID: UInt32, settings: TopicSettings) {
         self.id = id
@@ -78,6 +93,9 @@ struct TopicRow: Equatable, Sendable {
             ),
             maximumMessageSize: Int(number(40, Int64.self))
         )
+        settings.replicationFactor = Int(number(48, UInt32.self))
+        settings.minInSyncReplicas = Int(number(52, UInt32.self))
+        settings.allowsUncleanElection = number(56, UInt32.self) != 0
         do { try settings.check(for: name) } catch {
             throw BrokerError(.corrupted, "the stored row of \(error.detail)")
         }
@@ -94,6 +112,9 @@ struct TopicRow: Equatable, Sendable {
         bytes.appendLittleEndian(settings.retention.time.map { max($0.milliseconds, 1) } ?? -1)
         bytes.appendLittleEndian(Int64(settings.retention.bytes ?? -1))
         bytes.appendLittleEndian(Int64(settings.maximumMessageSize))
+        bytes.appendLittleEndian(UInt32(settings.replicationFactor))
+        bytes.appendLittleEndian(UInt32(settings.minInSyncReplicas))
+        bytes.appendLittleEndian(UInt32(settings.allowsUncleanElection ? 1 : 0))
         return bytes
     }
 }
