@@ -37,13 +37,14 @@ extension Cluster {
         }
         do {
             try await clean(storage, number)
-            // Under a life that nothing counts of yet.
-            try await join(node, storage, life: -1, logs(of: number))
+            try await join(node, storage, logs(of: number))
         } catch {
             await end(node, storage, isCrash: false)
             throw error
         }
         node.started(storage, Appender(storage: storage, producers: producers, configuration, node: number, of: self))
+        // Those of a topic that was made meanwhile.
+        try await join(node, storage, logs(of: number).filter { partition($0.uid)?.hasMember(number) == false })
         register(number, storage)
         configuration.logger.info("A node is up.", metadata: LogKeys.node(number, storage.path))
         try await self.storage.write { _ in }
@@ -61,12 +62,7 @@ extension Cluster {
     /// The node begins a life. It has all that it ever confirmed: it writes before it confirms.
     private func register(_ number: Int, _ storage: Storage) {
         let disk = UInt64(storage.id.prefix(16), radix: 16) ?? 0
-        let partitions = partitions
-        decide(.up(number, disk: disk, isIntact: true)) { nodes in
-            for partition in partitions {
-                _ = partition.setCutOff(number, false, life: nodes[number].life)
-            }
-        }
+        decide(.up(number, disk: disk, isIntact: true), registering: number)
     }
 
     /// Ends a node: as a crash does, where all that is not written yet is lost, or once that is written. Nothing when it
@@ -136,6 +132,28 @@ extension Cluster {
         for node in nodes {
             for partition in partitions { perform(partition.leave(node.number), partition) }
             node.storage?.abandon()
+        }
+    }
+
+    /// Forgets idle producers on each node, some at a time.
+    func cleanProducers(now: Int64, limit: Duration) async throws {
+        for node in nodes {
+            guard let storage = node.storage else { continue }
+            let tables = storage.tables
+            do {
+                let start = node.nextExpiry
+                let (rows, next) = try storage.read {
+                    try SequenceTable.expired(from: start, now: now, limit: limit, in: $0, tables)
+                }
+                node.nextExpiry = next ?? LogKey(0, 0)
+                guard !rows.isEmpty else { continue }
+                try await storage.write(reclaims: true) {
+                    try SequenceTable.remove(rows, now: now, limit: limit, in: $0, tables)
+                }
+            } catch let error as BrokerError where error.code == .closed {
+                // It was stopped meanwhile.
+                continue
+            }
         }
     }
 }

@@ -99,17 +99,16 @@ final class Cluster: Sendable {
 
     // MARK: Decisions
 
-    /// Decides, writes that down, and then tells it.
-    func decide(_ event: Controller.Event) {
-        decide(event) { _ in }
-    }
-
-    /// The same; `begin` runs before anything is told, with the node lives that count by then.
-    func decide(_ event: Controller.Event, _ begin: ([Controller.Node]) -> Void) {
+    /// Decides, writes that down, and then tells it. `registered` is the node that begins a life by it.
+    func decide(_ event: Controller.Event, registering registered: Int? = nil) {
         let tables = storage.tables
         let actions = state.withLock { state -> [Controller.Action] in
             let actions = state.controller.handle(event)
-            begin(state.controller.nodes)
+            if let registered {
+                let life = state.controller.nodes[registered].life
+                // Any order: each by itself, before anything is told.
+                for partition in state.partitions.values { _ = partition.setCutOff(registered, false, life: life) }
+            }
             let persists = actions.contains { action in
                 switch action {
                 case .persist, .persistNode: true
@@ -209,7 +208,7 @@ final class Cluster: Sendable {
             guard let storage = node.storage else { continue }
             let logs = topic.logs.filter { replicas(of: $0).contains(node.number) }
             do {
-                try await join(node, storage, life: life(of: node.number), logs)
+                try await join(node, storage, logs)
             } catch let error as BrokerError where error.code == .closed {
                 // It was stopped meanwhile: it takes part once it is started.
                 continue
@@ -241,7 +240,7 @@ final class Cluster: Sendable {
         for node in nodes {
             guard let storage = node.storage else { continue }
             do {
-                try await clean(storage, node.number)
+                try await discard(topic.logs.map(\.uid), storage)
             } catch let error as BrokerError where error.code == .closed {
                 continue
             }
@@ -249,7 +248,7 @@ final class Cluster: Sendable {
     }
 
     /// The node's replicas of these partitions begin a life, with what its disk holds of them.
-    func join(_ node: ReplicationNode, _ storage: Storage, life: Int, _ logs: [PartitionLog]) async throws {
+    func join(_ node: ReplicationNode, _ storage: Storage, _ logs: [PartitionLog]) async throws {
         let tables = storage.tables
         let found = try await storage.write(byteCount: logs.count * 64) { transaction in
             try logs.map { log in
@@ -261,7 +260,7 @@ final class Cluster: Sendable {
         for (log, (row, known)) in zip(logs, found) {
             let replica = Replica(
                 node: node.number,
-                life: life,
+                life: life(of: node.number),
                 log: Replica.LogState(start: row.start, end: row.end, epochs: known.epochs),
                 highWatermark: known.highWatermark,
                 lagTime: configuration.replicaLagTime
@@ -270,13 +269,18 @@ final class Cluster: Sendable {
         }
     }
 
-    /// Removes what a node holds of partitions that are not its own.
+    /// Removes what a node that does not run yet holds of partitions that are not its own.
     func clean(_ storage: Storage, _ node: Int) async throws {
         let tables = storage.tables
-        let kept = Set(partitions.map(\.log).filter { keeps(node, $0) }.map(\.uid))
+        let kept = Set(logs(of: node).map(\.uid))
+        let found = try storage.read { try $0.partitions(tables) }
+        try await discard(found.filter { !kept.contains($0) }, storage)
+    }
+
+    private func discard(_ uids: [UInt32], _ storage: Storage) async throws {
+        let tables = storage.tables
         try await storage.write(reclaims: true) { transaction in
-            let strange = try transaction.partitions(tables).filter { !kept.contains($0) }
-            for uid in strange { try transaction.discard(uid, tables) }
+            for uid in uids { try transaction.discard(uid, tables) }
         }
         try await Garbage.removeAll(storage)
     }
@@ -284,7 +288,7 @@ final class Cluster: Sendable {
     func logs(of node: Int) -> [PartitionLog] { partitions.map(\.log).filter { keeps(node, $0) } }
 }
 
-extension WriteTransaction {
+extension ReadTransaction {
     /// The uids of all partitions that have a row.
     fileprivate func partitions(_ tables: Tables) throws -> [UInt32] {
         try withCursor(in: tables.partitions) { cursor in
@@ -298,6 +302,9 @@ extension WriteTransaction {
         }
     }
 
+}
+
+extension WriteTransaction {
     /// The partition's chunks become garbage.
     fileprivate func discard(_ uid: UInt32, _ tables: Tables) throws {
         try ReplicationTable.remove(uid, in: self, tables)

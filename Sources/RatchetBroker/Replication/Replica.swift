@@ -101,7 +101,7 @@ struct Replica: Sendable {
         case .written(let log): return written(log, now: now)
         case .trimmed(let start):
             log.start = max(log.start, start)
-            return []
+            return answerWaiting(now: now)
         case .tick: return tick(now: now)
         }
     }

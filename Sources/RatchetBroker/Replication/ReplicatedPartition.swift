@@ -58,10 +58,14 @@ final class ReplicatedPartition: Sendable {
 
     // MARK: Nodes
 
-    /// A node's replica begins a life.
+    /// A node's replica begins a life, unless it has.
     func join(_ node: Int, _ replica: Replica, _ storage: Storage) {
-        state.withLock { $0.members[node] = Member(replica: replica, storage: storage) }
+        state.withLock { state in
+            if state.members[node] == nil { state.members[node] = Member(replica: replica, storage: storage) }
+        }
     }
+
+    func hasMember(_ node: Int) -> Bool { state.withLock { $0.members[node] != nil } }
 
     /// A node's replica is gone.
     func leave(_ node: Int) -> Effects {

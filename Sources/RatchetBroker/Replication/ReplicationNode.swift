@@ -20,6 +20,7 @@ final class ReplicationNode: Sendable {
         var tasks: [FollowerTask] = []
         /// Whether a piece is submitted that has not taken its tasks yet.
         var isSubmitted = false
+        var nextExpiry = LogKey(0, 0)
     }
 
     let number: Int
@@ -60,6 +61,12 @@ final class ReplicationNode: Sendable {
     /// What it was to write is forgotten.
     func ended() {
         state.withLock { $0 = State() }
+    }
+
+    /// Where the next look for idle producers begins.
+    var nextExpiry: LogKey {
+        get { state.withLock { $0.nextExpiry } }
+        set { state.withLock { $0.nextExpiry = newValue } }
     }
 
     func setCutOff(_ isCutOff: Bool) { state.withLock { $0.isCutOff = isCutOff } }

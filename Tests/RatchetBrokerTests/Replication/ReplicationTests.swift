@@ -256,6 +256,28 @@ struct ReplicationTests {
         try await broker.close()
     }
 
+    @Test("What the leader removes for its age goes from the other nodes too, and never what is not visible yet")
+    func retention() async throws {
+        let directory = try TemporaryDirectory()
+        let wall = ManualWallClock()
+        var configuration = Broker.Configuration.replicated
+        configuration.time = TimeSource(wall: wall.read)
+        let broker = try await Broker(at: directory.broker, configuration: configuration)
+        try await broker.createTopic("t", retention: Retention(time: .seconds(60)), replicationFactor: 3)
+        for number in 0..<5 { try await broker.send(.text("\(number)", to: "t")) }
+        try await broker.rounds { try broker.isWhole() }
+        wall.advance(by: .seconds(61))
+        try await broker.clean()
+        #expect(try broker.describe("t").partitions[0].log == 4..<5)
+        try await broker.rounds { try (0..<3).allSatisfy { try broker.chunks(of: $0).count == 1 } }
+        #expect(try broker.chunks(of: 0) == broker.chunks(of: 1))
+        // A new leader begins where the old one did.
+        await broker.nodes[try Self.leader(broker)].kill()
+        try await broker.rounds { try broker.replication("t").leader != nil }
+        #expect(try broker.describe("t").partitions[0].log == 4..<5)
+        try await broker.close()
+    }
+
     @Test("More replicas than nodes, and more in sync than replicas, are refused")
     func refusals() async throws {
         let broker = try await Broker.inMemory(configuration: .replicated)
