@@ -109,18 +109,27 @@ let package = Package(
         .executableTarget(
             name: "simulate",
             dependencies: [
-                "RatchetTesting",
+                "RatchetTesting", "Seeds",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Tests/Simulate"
         ),
+        // Reads from outside what a program under test has published.
+        .executableTarget(
+            name: "receipts",
+            dependencies: [
+                "Ratchet", "RatchetBroker", "RatchetTesting",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Tests/Receipts"
+        ),
         // Makes the states that power cuts may leave of a recorded run.
-        .executableTarget(name: "power-cut", path: "Tests/PowerCut"),
+        .executableTarget(name: "power-cut", dependencies: ["Seeds"], path: "Tests/PowerCut"),
         // What tests leave to chance, by seeds that are printed.
         .target(name: "Seeds", path: "Tests/Seeds"),
         // Faults made to order: write and sync calls that fail, in the process under test.
         .target(name: "CFaults", path: "Tests/CFaults"),
-        .testTarget(name: "LMDBTests", dependencies: ["LMDB", "CFaults"]),
+        .testTarget(name: "LMDBTests", dependencies: ["LMDB", "CFaults", "Seeds"]),
         .testTarget(
             name: "RatchetTests",
             dependencies: [
@@ -159,7 +168,7 @@ let package = Package(
             dependencies: [
                 // Run as a program of its own, from beside the tests.
                 "Orders", "GettingStarted", "Smallest", "ProveYourHandler", "simulate",
-                "RatchetBroker", "Ratchet", "RatchetTesting", "CFaults",
+                "RatchetBroker", "Ratchet", "RatchetTesting", "CFaults", "Seeds",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]

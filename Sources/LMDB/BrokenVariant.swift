@@ -32,7 +32,7 @@
         case expiryByWallClock = "expiry-by-wall-clock"
         /// A message claims its key when it is queued; one that never starts does not give it back.
         case claimWhileQueued = "claim-while-queued"
-        /// A position counts for whatever topic has the name now.
+        /// After a topic was made anew the position in the one before it is believed.
         case positionOfOldTopic = "position-of-old-topic"
         /// The done prefix waits for every single offset, though logs have holes.
         case prefixByOffset = "prefix-by-offset"

@@ -164,4 +164,20 @@ extension Transaction where Self: ~Copyable {
     public func withCursor<R>(in table: Table, _ body: (borrowing Cursor) throws -> R) throws -> R {
         try body(Cursor(in: table, of: raw))
     }
+
+    /// Calls a closure with each row, in the order of keys.
+    ///
+    /// - Parameters:
+    ///   - table: The table. The closure must not write to it.
+    ///   - body: Gets the row, valid until it returns.
+    /// - Throws: ``LMDBError``, or what the closure throws.
+    public func forEachRow(of table: Table, _ body: (Cursor.Row) throws -> Void) throws {
+        try withCursor(in: table) { cursor in
+            var row = try cursor.first()
+            while let found = row {
+                try body(found)
+                row = try cursor.next()
+            }
+        }
+    }
 }

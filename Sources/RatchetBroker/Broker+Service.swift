@@ -28,6 +28,7 @@ extension Broker: Service {
         while (try? await clock.sleep(for: configuration.tickInterval)) != nil {
             for group in activeGroups { group.tick() }
             cluster?.tick()
+            queues.tick()
             for producer in producers.producers { producer.tick() }
             guard clock.now - lastCleaning >= configuration.retentionInterval else { continue }
             try await clean()

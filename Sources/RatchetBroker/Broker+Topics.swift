@@ -155,6 +155,7 @@ extension Broker {
     private func publish(_ topic: Topic?, as name: String) {
         catalog[name] = topic
         for group in activeGroups { group.topicChanged(name) }
+        queues.topicChanged(name, to: topic)
     }
 
     private func existing(_ name: String) throws(BrokerError) -> Topic {

@@ -24,6 +24,7 @@ public final class Broker: Sendable {
     let cluster: Cluster?
     let configuration: Configuration
     let clock: BrokerClock
+    let queues = SharedGroups()
     private let groups = Mutex(Groups())
 
     private struct Groups {
@@ -107,6 +108,7 @@ public final class Broker: Sendable {
         }
         let error = Storage.closedError(storage.path)
         for shell in open { shell.close(error) }
+        queues.close(error)
         appender.close(error)
         for producer in producers.producers { producer.end(error) }
         await cluster?.close()
@@ -123,6 +125,7 @@ public final class Broker: Sendable {
         }
         let error = Storage.closedError(storage.path)
         for shell in open { shell.close(error) }
+        queues.close(error)
         appender.close(error)
         for producer in producers.producers { producer.end(error) }
         cluster?.abandon()

@@ -1,6 +1,8 @@
 # Writes and syncs that fail.
 
 fault_purchases=200
+# Those that did not come about.
+missed=()
 calls=write,pwrite64,pwritev,writev,fsync,fdatasync,msync,ftruncate,fallocate,mkdir,rename
 # All that a run writes to in its state folder, and what that is called while it is made.
 all_files=". orders.state.unfinished"
@@ -58,7 +60,7 @@ inject() {
         fi
         check
     done
-    missed=$((missed + 1))
+    missed+=("$error of call number $number of $call on $file$([ "$before" = none ] || echo ", after a death at $before")")
 }
 
 # The calls of the trace: the most of one thread, and all.
@@ -69,8 +71,8 @@ count_calls() {
 
 # Every index of every call; or, with a step above 1, each step-th of them. With these errors.
 all_faults() {
-    local step=$1 errors=${2-EIO ENOSPC} file before
-    faults=0 missed=0 faults_begun=$SECONDS
+    local step=$1 errors=${2-EIO ENOSPC} file before error
+    faults=0 faults_begun=$SECONDS
     choose "$fault_purchases"
     for file in $files; do
         for before in $(befores "$file"); do
@@ -81,7 +83,13 @@ all_faults() {
             all_faults_of "$file" "$before" "$step"
         done
     done
-    finished "faults: $((faults - missed)) in $((SECONDS - faults_begun)) s; $missed more did not come about; all is there, once"
+    finished "faults: $((faults - ${#missed[@]})) in $((SECONDS - faults_begun)) s; all is there, once"
+    [ "${#missed[@]}" = 0 ] || printf 'did not come about: %s\n' "${missed[@]}"
+    for error in $errors; do
+        what="$error" repeat="faults $step $error"
+        begin "write.$error"
+        [ "${injected[$kind]}" -gt 0 ] || fail "it was never injected: none of the faults came about"
+    done
 }
 
 all_faults_of() {

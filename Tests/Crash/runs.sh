@@ -38,7 +38,7 @@ choose() {
     rm -rf "$work/undisturbed"
 }
 
-field() { sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" "$work/output"; }
+field() { sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" "$work/${2-output}"; }
 
 # Every purchase must have what the field counts, once.
 check_field() {
@@ -49,10 +49,32 @@ check_field() {
     [ "$found" -le "$expected" ] || fail_duplicated $((found - expected)) "$1 are $found, of $expected purchases"
 }
 
+# Another process reads what was published so far and writes it down; what it has seen before must be so still.
+collect() {
+    "$receipts" collect "$state" "$work/effects" 2>"$work/errors" || fail "what is seen from outside is not so any more"
+}
+
+# The same once more; and each purchase that was acknowledged has one receipt, whatever the program says of itself.
+check_effects() {
+    local sum
+    "$receipts" verify "$state" "$work/effects" >"$work/verdict" 2>"$work/errors" ||
+        fail "what is seen from outside is not what it must be"
+    [ "$(field purchases verdict)" = "$expected" ] ||
+        fail "$(field purchases verdict) of $expected purchases are seen from outside"
+    [ "$(field lost verdict)" = 0 ] || fail_lost "$(field lost verdict)" "purchases without a receipt, seen from outside"
+    [ "$(field twice verdict)" = 0 ] ||
+        fail_duplicated "$(field twice verdict)" "purchases with several receipts, seen from outside"
+    sum=$(awk -F '\t' '{ n += $2 } END { printf "%d", n }' "$reference")
+    [ "$(field cents verdict)" = "$sum" ] ||
+        fail "the receipts that are seen from outside are worth $(field cents verdict) cents, and not $sum"
+    rm -f "$work/effects"
+}
+
 # Runs to the end, and everything must be as if nothing had happened.
 check() {
     run_in "$state" || fail "the run after it ended with $?"
     [ ! -s "$work/errors" ] || fail "the run after it complained"
+    check_effects
     check_field processed
     check_field receipts
     [ "$(field deadLettered)" = 0 ] || fail "$(field deadLettered) dead letters"

@@ -1,3 +1,4 @@
+import Seeds
 import Testing
 
 extension EndToEnd {
@@ -6,7 +7,7 @@ extension EndToEnd {
         let kills = 50
         let seed = UInt64.random(in: 1...UInt64.max)
         print("killed: seed \(seed)")
-        var generator = SeededGenerator(state: seed)
+        var generator = Seed(value: seed).random
         let scratch = try Scratch()
         let purchases = try Purchases.real(in: scratch)
         let state = scratch.path("state")

@@ -1,3 +1,5 @@
+import Seeds
+
 #if canImport(FoundationEssentials)
     import FoundationEssentials
 #else
@@ -29,7 +31,7 @@ struct Purchases: Sendable {
 
     /// Made up purchases, the same ones each time.
     static func made(_ count: Int, customers: Int, in scratch: Scratch) throws -> Purchases {
-        var generator = SeededGenerator(state: 1997)
+        var generator = SeededRandom(state: 1997)
         var text = ""
         for number in 1...count {
             // Every customer once, then anyone.
@@ -62,18 +64,5 @@ struct Purchases: Sendable {
     private static func value(of field: String, in line: Substring) throws -> String {
         guard let name = line.firstRange(of: "\"\(field)\":") else { throw NoPurchase(line: String(line)) }
         return String(line[name.upperBound...].prefix { $0 != "," && $0 != "}" }.filter { $0 != "\"" })
-    }
-}
-
-/// SplitMix64: the same numbers for the same seed.
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

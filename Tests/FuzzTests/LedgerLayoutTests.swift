@@ -3,7 +3,7 @@ import Testing
 
 @testable import Ratchet
 
-@Suite("Fuzzing: what a ledger stores")
+@Suite("Fuzzing: what a ledger stores", .fuzzing)
 struct LedgerLayoutTests {
     @Test("A changed journal entry is not believed, and lengths that lie lead nowhere", arguments: Seed.some(1))
     func journal(seed: Seed) async throws {
@@ -55,7 +55,7 @@ struct LedgerLayoutTests {
 
     @Test("A changed dead letter is not believed; one that fits is read as it is written", arguments: Seed.some(1))
     func deadLetter(seed: Seed) async throws {
-        try await Fuzz.run("dead letter", seed, rounds: 5_000) { random in
+        try await Fuzz.run("dead-letter", seed, rounds: 5_000) { random in
             let whole = DeadLetterLayout.encode(try Sample.deadLetter(&random))
             let other = DeadLetterLayout.encode(try Sample.deadLetter(&random))
             var bytes = whole.damaged(by: other, &random)
@@ -93,7 +93,7 @@ struct LedgerLayoutTests {
 
     @Test("Metadata beside an offset is one that was written, or nobody's", arguments: Seed.some(1))
     func metadata(seed: Seed) async throws {
-        try await Fuzz.run("commit metadata", seed, rounds: 10_000) { random in
+        try await Fuzz.run("commit-metadata", seed, rounds: 10_000) { random in
             let digits = String(repeating: "0f", count: 16)
             let whole = Array(CommitMetadata(ledger: digits, epoch: String(digits.prefix(16))).description.utf8)
             let text = String(decoding: whole.damaged(by: random.bytes(60), &random), as: UTF8.self)

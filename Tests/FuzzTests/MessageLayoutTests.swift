@@ -4,7 +4,7 @@ import Testing
 @testable import Ratchet
 @testable import RatchetBroker
 
-@Suite("Fuzzing: messages")
+@Suite("Fuzzing: messages", .fuzzing)
 struct MessageLayoutTests {
     @Test("Bytes that are no messages are refused, or read within their bounds", arguments: Seed.some(1))
     func records(seed: Seed) async throws {
@@ -59,7 +59,7 @@ struct MessageLayoutTests {
 
     @Test("Rows of the broker are refused, or within their bounds", arguments: Seed.some(1))
     func rows(seed: Seed) async throws {
-        try await Fuzz.run("broker rows", seed, rounds: 10_000) { random in
+        try await Fuzz.run("broker-rows", seed, rounds: 10_000) { random in
             let id = random.bytes(16)
             let topic = TopicRow(id: id, firstUID: 3, settings: TopicSettings(partitions: 4)).encoded
             let bytes = topic.damaged(by: random.bytes(48), &random)

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Ratchet
 
-@Suite("Fuzzing: a ledger's files")
+@Suite("Fuzzing: a ledger's files", .fuzzing)
 struct StoredLedgerTests {
     private static let counts = StateTable<String, Int>("counts")
     private static let key = PositionLayout.key(cluster: "c", topic: "orders", partition: 0, group: "billing")
@@ -53,7 +53,7 @@ struct StoredLedgerTests {
         let scratch = try Scratch()
         var random = seed.random
         let stored = try await Self.make(at: scratch.path("ledger"), &random)
-        try await Fuzz.run("ledger's files", seed, rounds: 150) { random in
+        try await Fuzz.run("ledger-files", seed, rounds: 150) { random in
             let (rows, changed) = stored.damaged(&random)
             try stored.write(rows)
             let ledger: Ledger

@@ -11,7 +11,7 @@ import Testing
     import Foundation
 #endif
 
-@Suite("Fuzzing: lines of text")
+@Suite("Fuzzing: lines of text", .fuzzing)
 struct TextTests {
     private static func purchases(_ random: inout SeededRandom) -> [UInt8] {
         let lines = (0...random.below(5)).map { _ in
@@ -23,7 +23,7 @@ struct TextTests {
 
     @Test("A line holds a purchase within its bounds, or none, and blocks do not matter", arguments: Seed.some(1))
     func purchases(seed: Seed) async throws {
-        try await Fuzz.run("NDJSON", seed, rounds: 2_000) { random in
+        try await Fuzz.run("ndjson", seed, rounds: 2_000) { random in
             let deep = Array(String(repeating: random.chance(50) ? "[" : #"{"id":"#, count: random.below(3_000)).utf8)
             let other = random.chance(5) ? deep : Array(#"1e999\ud800"00,"id":null}"#.utf8)
             let bytes = Self.purchases(&random).damaged(by: other, &random)

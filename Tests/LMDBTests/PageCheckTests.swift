@@ -1,5 +1,6 @@
 import CFaults
 import LMDB
+import Seeds
 import Testing
 
 #if canImport(Glibc)
@@ -23,7 +24,7 @@ struct PageCheckTests {
         return configuration
     }
 
-    private static func change(_ environment: Environment, _ random: inout SplitMix64) throws {
+    private static func change(_ environment: Environment, _ random: inout SeededRandom) throws {
         try environment.write { transaction in
             let texts = try transaction.table("texts \(random.next() % 3)", create: true)
             let numbers = try transaction.table("numbers", keys: .integers, create: true)
@@ -46,7 +47,7 @@ struct PageCheckTests {
     @Test("Whatever is written and deleted, an undamaged file passes", arguments: [1, 2, 3, 4] as [UInt64])
     func undamaged(seed: UInt64) async throws {
         try await withScratch { scratch in
-            var random = SplitMix64(seed: seed)
+            var random = SeededRandom(state: seed)
             for _ in 0..<60 {
                 let environment = try Environment.open(at: scratch + "/environment", configuration: Self.configuration)
                 for _ in 0..<random.next() % 8 { try Self.change(environment, &random) }
@@ -58,7 +59,7 @@ struct PageCheckTests {
     @Test("A copy that was made of the file alone, without its folder, passes")
     func copiedAlone() async throws {
         try await withScratch { scratch in
-            var random = SplitMix64(seed: 7)
+            var random = SeededRandom(state: 7)
             let path = scratch + "/environment"
             let made = try Environment.open(at: path, configuration: Self.configuration)
             for _ in 0..<4 { try Self.change(made, &random) }
@@ -116,7 +117,7 @@ struct PageCheckTests {
         func flipped() async throws {
             try await withScratch { scratch in
                 await #expect(processExitsWith: .success) { [scratch = scratch as String] in
-                    var random = SplitMix64(seed: 5)
+                    var random = SeededRandom(state: 5)
                     let path = scratch + "/environment"
                     let made = try Environment.open(at: path, configuration: Self.configuration)
                     for _ in 0..<8 { try Self.change(made, &random) }

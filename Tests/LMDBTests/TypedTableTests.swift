@@ -1,4 +1,5 @@
 import LMDB
+import Seeds
 import Testing
 
 @Suite struct TypedTableTests {
@@ -36,11 +37,11 @@ import Testing
 
     private func agree<Key: RawCodable & Hashable, Value: RawCodable & Equatable>(
         seed: UInt64,
-        key: (inout SplitMix64) -> Key,
-        value: (inout SplitMix64) -> Value,
+        key: (inout SeededRandom) -> Key,
+        value: (inout SeededRandom) -> Value,
         areInOrder: (Key, Key) -> Bool
     ) async throws {
-        var generator = SplitMix64(seed: seed)
+        var generator = SeededRandom(state: seed)
         try await withScratch { scratch in
             let path = scratch + "/environment"
             var environment = try Environment.open(at: path, configuration: .small(durability: .unsynced))

@@ -1,3 +1,5 @@
+import Seeds
+
 #if canImport(FoundationEssentials)
     import FoundationEssentials
 #else
@@ -8,11 +10,11 @@
 struct CutState {
     /// Contents by path; folders end with a slash.
     private(set) var files: [String: [UInt8]] = [:]
-    private var random: SeededGenerator
+    private var random: SeededRandom
 
     /// What the seed chooses among what a cut at this moment may leave.
     init(of volume: Volume, seed: UInt64) {
-        random = SeededGenerator(seed)
+        random = Seed(value: seed).random
         add(volume.root, "")
     }
 
@@ -78,7 +80,7 @@ private struct Keeping {
     private let choice: Choice
     private var pages: [Int: Bool] = [:]
 
-    init(_ inode: Inode, _ random: inout SeededGenerator) {
+    init(_ inode: Inode, _ random: inout SeededRandom) {
         let place = Int.random(in: 0...inode.pending.count, using: &random)
         let chance = [0.02, 0.1, 0.5, 0.9, 0.98].randomElement(using: &random) ?? 0.5
         let choices: [Choice] = [
@@ -89,7 +91,7 @@ private struct Keeping {
 
     var keepsAll: Bool { if case .all = choice { true } else { false } }
 
-    mutating func keeps(_ index: Int, _ sector: Int, _ random: inout SeededGenerator) -> Bool {
+    mutating func keeps(_ index: Int, _ sector: Int, _ random: inout SeededRandom) -> Bool {
         switch choice {
         case .all: return true
         case .none: return false
@@ -104,20 +106,5 @@ private struct Keeping {
             pages[page] = keeps
             return keeps
         }
-    }
-}
-
-/// SplitMix64: the same numbers for the same seed.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(_ seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

@@ -1,3 +1,5 @@
+import Seeds
+
 #if canImport(FoundationEssentials)
     import FoundationEssentials
 #else
@@ -79,7 +81,7 @@ struct Session {
         _ seed: UInt64,
         _ body: (CutState, _ step: Int, _ seed: UInt64, Volume) throws -> Void
     ) throws -> (states: Int, points: Int) {
-        var random = SeededGenerator(seed)
+        var random = Seed(value: seed).random
         let points = try cutPoints().shuffled(using: &random)
         var wanted: [Int: Int] = [:]
         for number in 0..<count { wanted[points[number % points.count], default: 0] += 1 }

@@ -5,28 +5,21 @@ import Testing
 
 @testable import RatchetBroker
 
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
-
 @Suite("Broker: flipped bits")
 struct BrokerFlipTests {
     @Test("A bit that flips anywhere in a broker's file is reported, or changes no answer", arguments: Seed.some(1))
     func everywhere(seed: Seed) async throws {
         let scratch = try TemporaryDirectory()
         try await FlippedBroker.make(at: scratch.broker)
-        // Removed with the scratch directory, as this one is.
-        try FileManager.default.moveItem(atPath: scratch.broker + "/data.mdb", toPath: scratch.path + "/whole")
-        let flips = try Flips(in: scratch.path, seed: seed)
-        while flips.tried < flips.count {
-            await #expect(processExitsWith: .success) { [path = scratch.path as String, seed = seed.value as UInt64] in
+        let file = scratch.broker + "/data.mdb"
+        let report = try await FlippedFile.report(on: file, in: scratch.path, seed: seed, as: "flip.broker") {
+            path,
+            seed in
+            await #expect(processExitsWith: .success) { [path = path as String, seed = seed as UInt64] in
                 let flips = try Flips(in: path, seed: Seed(value: seed))
                 try await flips.run(isTyped: FlippedBroker.isTyped) { try await FlippedBroker.content(of: $0) }
             }
         }
-        let report = try flips.report(as: "flip.broker")
         #expect(report.findings == 0, "\(report), \(seed)")
         #expect(report.refused > report.injected / 20, "\(report), \(seed)")
     }
@@ -64,6 +57,10 @@ private enum FlippedBroker {
             assignments.map { .init(partition: $0.partition, offset: 2, generation: $0.generation, metadata: "m") }
         )
         await session.close()
+        let producer = try await broker.producer(ProducerSettings(transactionalID: "orders"))
+        for number in 0..<6 {
+            try await producer.send(OutgoingMessage(to: "small", key: "k", payload: [9], partition: number % 2))
+        }
         try await broker.close()
     }
 
@@ -108,6 +105,10 @@ private enum FlippedBroker {
         }
         await session.close()
         try await broker.send(OutgoingMessage(to: "small", key: "k", payload: [1], partition: 0))
+        let producer = try await broker.producer(ProducerSettings(transactionalID: "orders"))
+        rest.append("\(producer.id) \(producer.incarnation)")
+        rest.append("\(try await producer.send(OutgoingMessage(to: "small", key: "k", payload: [3], partition: 0)))")
+        rest.append("\(try await broker.producer().id)")
         try await broker.createTopic("another", partitions: 1)
         try await broker.send(OutgoingMessage(to: "another", payload: [2]))
         for topic in broker.topics() { rest.append("\(try broker.logEnds(of: topic).map { "\($0)" }.sorted())") }

@@ -1,4 +1,5 @@
 import Ratchet
+import Seeds
 import Testing
 
 @testable import RatchetBroker
@@ -153,7 +154,7 @@ private struct GroupModel {
 @Suite struct GroupCoordinatorTests {
     @Test("Any history: one owner at a time, rising generations, fenced commits, rest, balance", arguments: 0..<300)
     func histories(seed: Int) {
-        var random = SeededGenerator(UInt64(seed))
+        var random = SeededRandom(state: UInt64(seed))
         let isMixed = seed % 3 == 0
         var model = GroupModel(
             topics: isMixed ? ["a": 5, "b": 3, "c": 4] : ["a": Int.random(in: 1...12, using: &random)]

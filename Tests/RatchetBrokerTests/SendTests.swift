@@ -1,5 +1,6 @@
 import LMDB
 import Ratchet
+import Seeds
 import Synchronization
 import Testing
 
@@ -177,7 +178,7 @@ import Testing
     func splitting() async throws {
         let broker = try await Broker.inMemory(configuration: .quiet)
         try await broker.createTopic("t", maximumMessageSize: 4 << 20)
-        var random = SeededGenerator(1)
+        var random = SeededRandom(state: 1)
         var sizes = (0..<25_000).map { _ in Int.random(in: 0..<200, using: &random) }
         sizes[100] = 3 << 20
         sizes[101] = 2 << 20

@@ -112,6 +112,58 @@ struct CrashTestTests {
         #expect(end.deaths.count == 3)
     }
 
+    @Test("What the program has started dies with it, however it ends")
+    func children() async throws {
+        let scratch = try Scratch()
+        let pipe = try NamedPipe(at: scratch.path("pipe"))
+        var test = Self.shell(
+            "(echo started; sleep 3; echo alive) > pipe & trap 'exit 0' TERM; while :; do sleep 0.01; done",
+            in: scratch
+        )
+        (test.kills, test.ending) = (5, .terminated(after: .milliseconds(300)))
+        try await test.run()
+        let said = pipe.readToEnd()
+        #expect(said.contains("started") && !said.contains("alive"))
+    }
+
+    @Test("A program that somebody else kills has not died by the test")
+    func killedByOthers() async throws {
+        let scratch = try Scratch()
+        let error = await #expect(throws: CrashTestError.self) {
+            try await Self.shell("echo last words >&2; kill -9 $$", in: scratch).run()
+        }
+        #expect(error?.code == .failed)
+        #expect(error?.detail.hasSuffix("was killed, and not by the test; it said: last words\n") == true)
+    }
+
+    @Test("What cannot be a variable of an environment is refused and not left out")
+    func environment() async throws {
+        for (name, value) in [("", "a"), ("A=B", "a"), ("A\0B", "a"), ("A", "a\0b")] {
+            var test = CrashTest(executable: "true")
+            test.environment = [name: value]
+            let error = await #expect(throws: CrashTestError.self) { try await test.run() }
+            #expect(error?.code == .invalid, "\(String(describing: error))")
+        }
+    }
+
+    @Test("Of what a program writes a bounded part is kept, and how much is not is told", arguments: [0, 3])
+    func outputs(code: Int) async throws {
+        let scratch = try Scratch()
+        var test = Self.shell(
+            "yes a | head -n 100000; yes b | head -n 100000 >&2; echo the end >&2; exit \(code)",
+            in: scratch
+        )
+        (test.kills, test.maximumOutput) = (0, 1000)
+        guard code != 0 else {
+            let end = try await test.run()
+            #expect(end.output == String(repeating: "a\n", count: 500) && end.droppedOutput == 199_000)
+            return
+        }
+        let error = await #expect(throws: CrashTestError.self) { try await test.run() }
+        let end = String(repeating: "b\n", count: 996) + "the end\n"
+        #expect(error?.detail == "sh: run 1 ended with exit code 3; it said (the last 2000 of 200008 bytes): \(end)")
+    }
+
     @Test("The same seed makes the same plan; a run that ends by itself makes the next kill come earlier")
     func plan() {
         var test = CrashTest(executable: "none")
@@ -146,7 +198,7 @@ struct CrashTestTests {
                 .init(id: id, partition: TopicPartition("orders", 0), offset: 1, generation: 1, time: 1)
             )
         }
-        let end = CrashTestEnd(seed: 1, deaths: [], runs: 1, output: "", time: .zero)
+        let end = CrashTestEnd(seed: 1, deaths: [], runs: 1, output: "", droppedOutput: 0, time: .zero)
         #expect(try end.effects(in: scratch.path("effects")) == ["a": 2, "b": 1])
     }
 }

@@ -5,27 +5,21 @@ import Testing
 
 @testable import Ratchet
 
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
-
 @Suite("Ledger: flipped bits")
 struct LedgerFlipTests {
     @Test("A bit that flips anywhere in a ledger's file is reported, or changes no answer", arguments: Seed.some(1))
     func everywhere(seed: Seed) async throws {
         let scratch = try ScratchFolder()
         try await FlippedLedger.make(at: scratch("ledger"))
-        try FileManager.default.moveItem(atPath: scratch("ledger/data.mdb"), toPath: scratch("whole"))
-        let flips = try Flips(in: scratch.path, seed: seed)
-        while flips.tried < flips.count {
-            await #expect(processExitsWith: .success) { [path = scratch.path as String, seed = seed.value as UInt64] in
+        let file = scratch("ledger/data.mdb")
+        let report = try await FlippedFile.report(on: file, in: scratch.path, seed: seed, as: "flip.ledger") {
+            path,
+            seed in
+            await #expect(processExitsWith: .success) { [path = path as String, seed = seed as UInt64] in
                 let flips = try Flips(in: path, seed: Seed(value: seed))
                 try await flips.run(isTyped: FlippedLedger.isTyped) { try await FlippedLedger.content(of: $0) }
             }
         }
-        let report = try flips.report(as: "flip.ledger")
         #expect(report.findings == 0, "\(report), \(seed)")
         #expect(report.refused > report.injected / 20, "\(report), \(seed)")
     }

@@ -91,6 +91,8 @@ package struct Flips: Sendable {
         guard file >= 0 else { throw Unusable(what: "no file for letters in \(folder)") }
         defer { close(file) }
         let truth = try await with(whole, named: "truth", read)
+        // A process of its own, whose standard error nobody sees.
+        let progress = Progress(toNamed: "RATCHET_PROGRESS")
         for index in tried..<places.count {
             put(.died, at: index, of: file)
             // A reader that hangs is killed.
@@ -113,6 +115,7 @@ package struct Flips: Sendable {
                 if letter == .untyped { print("byte \(byte), bit \(bit), \(seed): \(error)") }
             }
             put(letter, at: index, of: file)
+            progress?.note(index + 1, of: places.count, "flips")
         }
     }
 

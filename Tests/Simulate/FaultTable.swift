@@ -33,13 +33,13 @@ struct FaultTable: Sendable {
         return undisturbed.hasFindings ? rows + [undisturbed] : rows
     }
 
-    /// One object, in a line.
-    func json(of wanted: [SimulatedFault.Kind]) -> String {
+    /// One object, in a line; with how many seeds were run.
+    func json(of wanted: [SimulatedFault.Kind], seeds: Int) -> String {
         let faults = rows(of: wanted).map { row in
             "{\"name\":\"\(row.name)\",\"injected\":\(row.injected),\"lost\":\(row.lost),"
                 + "\"duplicated\":\(row.duplicated),\"findings\":\(row.findings)}"
         }
-        return "{\"faults\":[\(faults.joined(separator: ","))]}"
+        return "{\"seeds\":\(seeds),\"faults\":[\(faults.joined(separator: ","))]}"
     }
 }
 

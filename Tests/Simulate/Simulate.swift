@@ -51,6 +51,7 @@ struct Simulate: AsyncParsableCommand {
                 }
             }
         }
+        work.finish()
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         let (failed, table) = (work.failed, work.table)
         let pace = Int(Double(work.done) / seconds * 60)
@@ -58,7 +59,7 @@ struct Simulate: AsyncParsableCommand {
         for row in table.rows(of: kinds) { tell("  \(row.name): \(row.injected)") }
         if failed.count > 1 { tell("failed: \(failed.prefix(20).map { "\($0)" }.joined(separator: " "))") }
         if let first = failed.first { shrink(first, root) }
-        if json { print(table.json(of: kinds)) }
+        if json { print(table.json(of: kinds, seeds: work.done)) }
         if !failed.isEmpty { throw ExitCode(1) }
     }
 

@@ -1,4 +1,5 @@
 import RatchetTesting
+import Seeds
 import Synchronization
 
 /// The seeds that are left, and what came of the others.
@@ -12,16 +13,22 @@ final class Work: Sendable {
     }
 
     private let endsAtFailure: Bool
+    private let count: UInt64
+    private let progress = Progress()
     private let state: Mutex<State>
 
     init(first: UInt64, count: UInt64, endsAtFailure: Bool) {
         self.endsAtFailure = endsAtFailure
+        self.count = count
         state = Mutex(State(next: first, end: first + count))
     }
 
     var done: Int { state.withLock { $0.done } }
     var failed: [UInt64] { state.withLock { $0.failed.sorted() } }
     var table: FaultTable { state.withLock { $0.table } }
+
+    /// No more is told of how far it is.
+    func finish() { progress.finish() }
 
     func next() -> UInt64? {
         state.withLock { state in
@@ -36,6 +43,7 @@ final class Work: Sendable {
             state.done += 1
             if !outcome.isSound { state.failed.append(seed) }
             state.table.note(outcome)
+            progress.note(state.done, of: Int(count), "seeds", ", \(state.failed.count) failed")
         }
     }
 }

@@ -1,12 +1,20 @@
 # The parts, and how much of each.
 
 # How long the whole of it takes, in minutes: what --minutes is compared with.
-whole=75
+whole=82
+# The sanitizers build all anew and run all tests, which cannot be shared out: that long, and only if so much is given.
+sanitizing=35 sanitized_from=70
 seeds=0 kills=0 failed=""
+
+# What is left for the other parts.
+for_parts() {
+    local given=${minutes:-$((whole + sanitizing))}
+    echo $((given - (given >= sanitized_from ? sanitizing : 0)))
+}
 
 # So much of a whole as the time is for, one at least.
 share() {
-    local part=$(($1 * ${minutes:-$whole} / whole))
+    local part=$(($1 * $(for_parts) / whole))
     echo $((part > 0 ? part : 1))
 }
 
@@ -18,6 +26,7 @@ part() {
     "$@" >"$work/result" || is_whole=""
     # One that tells of no fault has not done its work, whatever else it says.
     note "$work/result" || is_whole=""
+    seeds=$((seeds + $(told seeds "$work/result")))
     [ -n "$is_whole" ] || failed+="$name, "
 }
 
@@ -25,7 +34,7 @@ part() {
 wants() { [ -z "$only" ] || [[ "$only" == $1 ]]; }
 
 all_parts() {
-    local step=$((whole / ${minutes:-$whole}))
+    local step=$((whole / $(for_parts)))
     .ci/install
     simulations
     if wants 'crash.*'; then
@@ -41,14 +50,27 @@ all_parts() {
     if wants 'flip.*'; then
         part "flipped bits" env RATCHET_SEED="$seed" Tests/flip --json ${minutes:+--sample "$(share 40000)"}
     fi
+    if wants 'bytes.*'; then
+        part "damaged bytes" env RATCHET_SEED="$seed" Tests/fuzz --json "$(share 60)" ${only:+"${only#bytes.}"}
+    fi
+    sanitizers
     kills=$(awk '$1 == "kill" { n += $2 } END { print n + 0 }' "$work/faults" 2>/dev/null || echo 0)
 }
 
 # All kinds of faults that the simulation knows, or one of them.
 simulations() {
     local simulate
-    case $only in crash.* | kill | write.* | powercut | flip.*) return ;; esac
+    case $only in *.* | kill | powercut) return ;; esac
     simulate=$(built simulate)
-    seeds=$(share 10000)
-    part "simulations" "$simulate" --seed "$seed" --seeds "$seeds" --json ${only:+--only "$only"}
+    part "simulations" "$simulate" --seed "$seed" --seeds "$(share 10000)" --json ${only:+--only "$only"}
+}
+
+# The tests under each sanitizer; a few of them, where one is asked for and there is no time for more.
+sanitizers() {
+    local name filter=""
+    [ "${minutes:-$sanitized_from}" -ge "$sanitized_from" ] || filter=smoke
+    [ -z "$filter" ] || [ -n "$only" ] || return 0
+    for name in race.thread memory.address; do
+        if wants "$name"; then part "sanitizer: ${name#*.}" Tests/sanitize "${name#*.}" --json $filter; fi
+    done
 }

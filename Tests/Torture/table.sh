@@ -8,6 +8,13 @@ note() {
         awk -v only="$only" 'only == "" || $1 == only { print; n++ } END { exit n == 0 }' >>"$work/faults"
 }
 
+# A number that a part says besides, 0 if it does not.
+told() {
+    local number
+    number=$(sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" "$2")
+    echo "${number:-0}"
+}
+
 # The counts of each fault, in the order in which they were first told.
 sums() {
     awk '!($1 in lost) { names[++n] = $1 }

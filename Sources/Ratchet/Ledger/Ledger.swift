@@ -105,9 +105,15 @@ public final class Ledger: Sendable {
     /// lost.
     package func abandon() {
         writer.abandon()
-        environment.close()
+        environment.abandon()
         owner.release()
     }
+
+    /// Has the next commit fail, in a simulation; nil for no more.
+    package func failNextCommit(_ fault: Environment.CommitFault?) { environment.failNextCommit(fault) }
+
+    /// The first write or sync error: only a new process can write the ledger after it.
+    package var failure: LMDBError? { environment.failure }
 
     /// Writes to state tables outside of any message: to set balances up, to mend something. Returns when it is
     /// durable. Throws what `body` throws, and then nothing was written.
@@ -198,6 +204,31 @@ extension Ledger {
                 )
             }
         }
+    }
+
+    /// A hold on a queue's channel: of its tags nothing is stored, and no other lease can be of it.
+    package func channelLease(
+        of partition: TopicPartition,
+        group: String,
+        generation: Int64,
+        slot: Int,
+        startingAt tag: Int64
+    ) -> PartitionLease {
+        let position = PartitionPosition(
+            key: [],
+            tracker: OffsetTracker(watermark: tag),
+            generation: generation,
+            isKnown: true,
+            isStored: false
+        )
+        return PartitionLease(
+            partition: partition,
+            group: group,
+            generation: generation,
+            slot: slot,
+            startOffset: tag,
+            position: position
+        )
     }
 
     /// Settles messages in one transaction; `completion` runs on the writer thread when it is durable or has failed.

@@ -10,12 +10,12 @@ enum LedgerCheck {
         let path = environment.path
         try environment.read { transaction in
             try checkMeta(tables, in: transaction, path)
-            try forEach(tables.positions, in: transaction) { row in
+            try transaction.forEachRow(of: tables.positions) { row in
                 if PositionLayout.decode(row.value, key: Array(row.key)) == nil {
                     throw CorruptionError("a position in \(path)")
                 }
             }
-            try forEach(tables.deadLetters, in: transaction) { row in
+            try transaction.forEachRow(of: tables.deadLetters) { row in
                 if DeadLetterLayout.decode(row.value, id: row.integerKey) == nil {
                     throw CorruptionError("dead letter \(row.integerKey) in \(path)")
                 }
@@ -29,7 +29,7 @@ enum LedgerCheck {
         in transaction: borrowing ReadTransaction,
         _ path: String
     ) throws {
-        try forEach(tables.meta, in: transaction) { row in
+        try transaction.forEachRow(of: tables.meta) { row in
             let name = String(decoding: row.key, as: UTF8.self)
             guard LedgerMeta.names.contains(name) else { throw CorruptionError("the row '\(name)' of \(path)") }
             if name == LedgerMeta.kind || name == LedgerMeta.version { return }
@@ -47,21 +47,7 @@ enum LedgerCheck {
                 throw CorruptionError("the table '\(name)' of \(path)")
             }
             let layout = StateRowLayout(name)
-            try forEach(table, in: transaction) { _ = try layout.value(of: $0.value, $0.key) }
-        }
-    }
-
-    private static func forEach(
-        _ table: Table,
-        in transaction: borrowing ReadTransaction,
-        _ body: (Cursor.Row) throws -> Void
-    ) throws {
-        try transaction.withCursor(in: table) { cursor in
-            var row = try cursor.first()
-            while let found = row {
-                try body(found)
-                row = try cursor.next()
-            }
+            try transaction.forEachRow(of: table) { _ = try layout.value(of: $0.value, $0.key) }
         }
     }
 }

@@ -2,21 +2,21 @@ import LMDB
 
 /// Settles a batch of messages in one transaction: the ledger's heart. On the writer thread.
 struct Settlement<Handler: SettlementHandler>: ~Copyable {
-    private let store: LedgerStore
-    private let handler: Handler
-    private let scope: TransactionScope
-    private let builder: UnsafeMutablePointer<JournalBuilder>
-    private var report = SettlementReport()
-    private var sequence: UInt64 = 0
+    let store: LedgerStore
+    let handler: Handler
+    let scope: TransactionScope
+    let builder: UnsafeMutablePointer<JournalBuilder>
+    var report = SettlementReport()
+    var sequence: UInt64 = 0
     private var candidates: [Journal.Candidate] = []
     private var nextCandidate = 0
-    private var unrecorded: [UInt64] = []
-    private var touched: [PartitionLease] = []
-    private var run: Run?
+    var unrecorded: [UInt64] = []
+    var touched: [PartitionLease] = []
+    var run: Run?
     private var clock: Int64 = 0
 
     /// Offsets that were settled one after the other and not entered into their tracker yet.
-    private struct Run {
+    struct Run {
         var batch: KeyedBatch
         var covered: Range<Int64>
         var last: Int
@@ -239,91 +239,6 @@ struct Settlement<Handler: SettlementHandler>: ~Copyable {
         store.totals.discarded += 1
         markDone(entry)
         return .discarded
-    }
-}
-
-// MARK: Records and positions
-
-extension Settlement {
-    private func payloadDigest(_ entry: SettlementEntry) -> UInt32 {
-        UInt32(truncatingIfNeeded: Checksum.xxh64(entry.batch.messages.parts(at: Int(entry.index)).payload))
-    }
-
-    private mutating func record(_ entry: SettlementEntry, _ outcome: JournalLayout.Outcome, deadLetter: UInt64? = nil)
-    {
-        guard entry.batch.isKeyed else { return }
-        let lease = entry.batch.lease
-        touch(lease)
-        let digest = handler.conflicts == .ignore ? 0 : payloadDigest(entry)
-        entry.batch.withKey(at: Int(entry.index)) { key in
-            builder.pointee.append(
-                key: key,
-                fingerprint: entry.fingerprint,
-                outcome: outcome,
-                partition: lease.journalNumber,
-                offset: entry.offset,
-                payloadDigest: digest,
-                deadLetter: deadLetter
-            )
-        }
-    }
-
-    private mutating func touch(_ lease: PartitionLease) {
-        guard !lease.position.isTouched else { return }
-        lease.position.isTouched = true
-        lease.journalNumber = builder.pointee.number(of: lease.partition)
-        touched.append(lease)
-    }
-
-    private func isInRun(_ entry: SettlementEntry) -> Bool {
-        guard let run, run.batch.lease.position === entry.batch.lease.position else { return false }
-        return run.covered.contains(entry.offset)
-    }
-
-    // Messages are nearly always settled in order: their offsets are gathered, and only the last one's digest is
-    // needed.
-    private mutating func markDone(_ entry: SettlementEntry) {
-        touch(entry.batch.lease)
-        let index = Int(entry.index)
-        let covered = entry.batch.messages.coveredOffsets(at: index)
-        if run != nil, run!.batch === entry.batch, run!.covered.upperBound == covered.lowerBound {
-            run!.covered = run!.covered.lowerBound..<covered.upperBound
-            run!.last = index
-            return
-        }
-        endRun()
-        run = Run(batch: entry.batch, covered: covered, last: index)
-    }
-
-    private mutating func endRun() {
-        guard let run else { return }
-        run.batch.lease.position.tracker.settle(run.covered, digest: run.batch.messages.digest(at: run.last))
-        self.run = nil
-    }
-
-    /// Writes what belongs to the transaction as a whole.
-    private mutating func finish(in transaction: borrowing WriteTransaction) throws {
-        store.journal.withdraw(unrecorded, sequence: sequence)
-        if builder.pointee.count > 0 {
-            try store.journal.append(builder.pointee, sequence: sequence, time: store.now, in: transaction)
-        }
-        for lease in touched {
-            lease.position.isTouched = false
-            lease.position.isKnown = true
-            try store.write(lease.position, in: transaction)
-            report.watermarks.append((lease, lease.position.tracker.watermark))
-            #if BrokenVariants
-                if BrokenVariant.commitHighestSeen.isOn, let highest = lease.position.tracker.runs.last?.end {
-                    report.watermarks[report.watermarks.count - 1].watermark = highest
-                }
-            #endif
-        }
-        report.published = scope.outgoing.count
-        try store.append(scope.outgoing, in: transaction)
-        // Two out for one in: expiry catches up, and no transaction grows long.
-        report.evicted = try store.expire(entries: 2, keys: 2 * builder.pointee.count, in: transaction)
-        report.isWindowFull = store.window.overflow == .pause && store.journal.count >= store.window.count
-        try store.writeTotalsAndClock(in: transaction)
     }
 }
 

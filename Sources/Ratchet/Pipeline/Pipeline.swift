@@ -20,7 +20,7 @@ public final class Pipeline<Payload: Sendable>: Service {
     private let progress: Progress
     private let isRunning = Atomic<Bool>(false)
 
-    enum Handler: Sendable {
+    package enum Handler: Sendable {
         case inTasks(@Sendable (Payload, HandlerContext) async throws -> Void)
         case inWriter(@Sendable (Payload, borrowing LedgerTransaction) throws -> Void)
     }
@@ -99,7 +99,7 @@ public final class Pipeline<Payload: Sendable>: Service {
         )
     }
 
-    private init(
+    package init(
         _ name: String,
         source: any Source,
         ledger: Ledger,
@@ -129,6 +129,12 @@ public final class Pipeline<Payload: Sendable>: Service {
     /// has ended.
     public func run() async throws {
         try configuration.check()
+        guard source.model == .log || intake.keys.append != nil else {
+            throw PipelineError(
+                .keysRequired,
+                "pipeline '\(name)' reads a queue, where a message that comes again has another tag: name its idempotency key"
+            )
+        }
         guard !isRunning.exchange(true, ordering: .acquiringAndReleasing) else {
             throw PipelineError(
                 .running,

@@ -45,6 +45,7 @@ extension PipelineRun {
 
     private func beginHeld(_ assignment: Assignment, _ session: any SourceSession) async throws {
         let partition = assignment.partition
+        if source.model == .queue { return try await beginChannel(assignment, session) }
         let key = PositionLayout.key(
             cluster: source.cluster,
             topic: topicName(of: assignment),
@@ -53,7 +54,8 @@ extension PipelineRun {
         )
         let known = try await ledger.position(key)
         #if BrokenVariants
-            if BrokenVariant.positionOfOldTopic.isOn, let known {
+            // A topic of whose offsets the group knows nothing yet, as one that was made anew: all else is looked at.
+            if BrokenVariant.positionOfOldTopic.isOn, let known, assignment.committed == nil {
                 return try await begin(assignment, under: key, at: known.watermark, restart: false, session)
             }
         #endif
@@ -115,6 +117,30 @@ extension PipelineRun {
             metadata: [
                 LogKeys.topic: "\(partition.topic)", LogKeys.partition: "\(partition.partition)",
                 LogKeys.generation: "\(assignment.generation)", LogKeys.position: "\(lease.startOffset)",
+            ]
+        )
+        try await session.start(partition, at: lease.startOffset, generation: assignment.generation)
+        forgetPause(of: partition)
+    }
+
+    /// A queue's channel begins with its first tag, whatever the ledger knows.
+    private func beginChannel(_ assignment: Assignment, _ session: any SourceSession) async throws {
+        let partition = assignment.partition
+        let slot = state.withLock { $0.scheduler.reserveSlot() }
+        let lease = ledger.channelLease(
+            of: partition,
+            group: source.group,
+            generation: assignment.generation,
+            slot: slot,
+            startingAt: assignment.log.lowerBound
+        )
+        change { $0.add(lease) }
+        state.withLock { $0.drains[slot] = Latch() }
+        logger.info(
+            "channel assigned",
+            metadata: [
+                LogKeys.topic: "\(partition.topic)", LogKeys.partition: "\(partition.partition)",
+                LogKeys.generation: "\(assignment.generation)",
             ]
         )
         try await session.start(partition, at: lease.startOffset, generation: assignment.generation)
@@ -183,6 +209,7 @@ extension PipelineRun {
                 state.drains[lease.slot]?.open()
                 state.drains[lease.slot] = nil
                 state.uncommitted[lease.slot] = nil
+                state.unacked[lease.slot] = nil
             }
         }
         logger.warning(
@@ -253,6 +280,7 @@ extension PipelineRun {
                 state.drains[lease.slot]?.open()
                 state.drains[lease.slot] = nil
                 state.uncommitted[lease.slot] = nil
+                state.unacked[lease.slot] = nil
             }
         }
         return isFenced

@@ -7,36 +7,22 @@ enum RowCheck {
         try environment.read { transaction in
             let sealed = [
                 ("topic", tables.topics), ("partition", tables.partitions), ("committed offset", tables.offsets),
-                ("group", tables.groups), ("deleted partition", tables.garbage),
+                ("group", tables.groups), ("shared group", tables.shared), ("deleted partition", tables.garbage),
                 ("producer", tables.producers), ("producer's sequence", tables.sequences),
                 ("replica", tables.replication),
             ]
             for (kind, table) in sealed {
-                try forEach(table, in: transaction) { row in
+                try transaction.forEachRow(of: table) { row in
                     _ = try SealedRow.value(of: row.value, for: row.key, "a \(kind)'s row in \(environment.path)")
                 }
             }
-            try forEach(tables.meta, in: transaction) { row in
+            try transaction.forEachRow(of: tables.meta) { row in
                 let name = String(decoding: row.key, as: UTF8.self)
                 if name == "kind" || name == "format" { return }
                 guard name == "id" || name == SealedRow.nextUID || name == SealedRow.nextProducer else {
                     throw BrokerError(.corrupted, "\(environment.path) has a row '\(name)'; restore it from a copy")
                 }
                 _ = try SealedRow.value(of: row.value, for: row.key, "the row '\(name)' of \(environment.path)")
-            }
-        }
-    }
-
-    private static func forEach(
-        _ table: Table,
-        in transaction: borrowing ReadTransaction,
-        _ body: (Cursor.Row) throws -> Void
-    ) throws {
-        try transaction.withCursor(in: table) { cursor in
-            var row = try cursor.first()
-            while let found = row {
-                try body(found)
-                row = try cursor.next()
             }
         }
     }

@@ -16,6 +16,8 @@ struct Tables: Sendable {
     let offsets: Table
     /// The last generation of each group by name.
     let groups: Table
+    /// What shared groups have settled by topic id, partition and group.
+    let shared: Table
     /// The uids of deleted partitions that still have chunks.
     let garbage: Table
     /// ``ProducerRow``s by transactional id.
@@ -121,7 +123,8 @@ final class Storage: Sendable {
             try transaction.put(format, for: Array("format".utf8), in: meta)
             try transaction.putSealed(id, for: Array("id".utf8), in: meta)
             for name in [
-                "topics", "log", "partitions", "offsets", "groups", "garbage", "producers", "sequences", "replication",
+                "topics", "log", "partitions", "offsets", "groups", "shared", "garbage", "producers", "sequences",
+                "replication",
             ] {
                 _ = try transaction.table(name, create: true)
             }
@@ -168,6 +171,7 @@ extension Tables {
         partitions = try Self.existing("partitions", transaction, path)
         offsets = try Self.existing("offsets", transaction, path)
         groups = try Self.existing("groups", transaction, path)
+        shared = try Self.existing("shared", transaction, path)
         garbage = try Self.existing("garbage", transaction, path)
         producers = try Self.existing("producers", transaction, path)
         sequences = try Self.existing("sequences", transaction, path)

@@ -58,18 +58,8 @@ public struct SimulatedHandler: Sendable {
         identifiedBy keys: KeySource<Payload> = .messageID,
         handler: @escaping @Sendable (Payload, HandlerContext, SimulatedWorld) async throws -> Void
     ) {
-        self.messages = messages
-        pipeline = { member, configuration in
-            let handling = member.handling
-            return Pipeline(
-                "simulated",
-                from: member.source,
-                ledger: member.ledger,
-                decoding: decoder,
-                identifiedBy: keys,
-                publishingTo: member.sink,
-                configuration: configuration
-            ) { payload, context in
+        self.init(messages, decoder, keys) { handling in
+            .inTasks { payload, context in
                 let world = SimulatedWorld(message: context.message, attempt: context.attempt, handling: handling)
                 try await handling.prove(world) { try await handler(payload, context, world) }
             }
@@ -83,22 +73,28 @@ public struct SimulatedHandler: Sendable {
         identifiedBy keys: KeySource<Payload> = .messageID,
         transactional handler: @escaping @Sendable (Payload, borrowing LedgerTransaction, SimulatedWorld) throws -> Void
     ) {
+        self.init(messages, decoder, keys) { handling in
+            .inWriter { payload, transaction in
+                guard let message = transaction.message else { preconditionFailure("a pipeline has a message") }
+                let world = SimulatedWorld(message: message, attempt: transaction.attempt, handling: handling)
+                try handling.proveInTransaction(world) { try handler(payload, transaction, world) }
+            }
+        }
+    }
+
+    private init<Payload: Sendable>(
+        _ messages: [SimulatedMessage]?,
+        _ decoder: Decoder<Payload>,
+        _ keys: KeySource<Payload>,
+        handler: @escaping @Sendable (SimulatedHandling) -> Pipeline<Payload>.Handler
+    ) {
         self.messages = messages
         pipeline = { member, configuration in
-            let handling = member.handling
-            return Pipeline(
-                "simulated",
-                from: member.source,
-                ledger: member.ledger,
+            member.pipeline(
                 decoding: decoder,
                 identifiedBy: keys,
-                publishingTo: member.sink,
                 configuration: configuration,
-                transactional: { payload, transaction in
-                    guard let message = transaction.message else { preconditionFailure("a pipeline has a message") }
-                    let world = SimulatedWorld(message: message, attempt: transaction.attempt, handling: handling)
-                    try handling.proveInTransaction(world) { try handler(payload, transaction, world) }
-                }
+                handler: handler(member.handling)
             )
         }
     }

@@ -42,6 +42,8 @@ struct MessageState: Sendable {
     var settleOffset: Int64 = -1
     var settlePartition: UInt16 = .max
     var settledByEffect = false
+    /// Reprocessing up to this event has been allowed for.
+    var upToDate: UInt32 = 0
 }
 
 /// What is known of one partition.
@@ -73,11 +75,19 @@ struct PartitionState: Sendable {
     var passed: Int64 = 0
     /// Seeks that no later one to a lower or equal offset covers: offsets and events both rise.
     var seeks: [Mark] = []
+    /// The reprocessing among them, in the same way.
+    var reprocesses: [Mark] = []
     /// What operators passed over: disjoint, rising.
     var givenUp: [Range<Int64>] = []
     var end: Mark?
 
     init(kind: PartitionKind) { self.kind = kind }
+
+    /// Whether an operator wants it done again, by an event after `event`.
+    func isReprocessed(_ offset: Int64, since event: UInt32) -> Bool {
+        let at = reprocesses.firstIndex(past: { $0.offset > offset })
+        return at > 0 && reprocesses[at - 1].event > event
+    }
 
     func isGivenUp(_ offset: Int64) -> Bool {
         let at = givenUp.firstIndex(past: { $0.upperBound > offset })
@@ -88,8 +98,9 @@ struct PartitionState: Sendable {
     mutating func reopen(from offset: Int64) {
         guard offset < passed else { return }
         passed = offset
-        commits.removeAll { $0.offset > offset }
-        givenUp = givenUp.filter { $0.lowerBound < offset }.map { $0.lowerBound..<min($0.upperBound, offset) }
+        commits.removeLast(while: { $0.offset > offset })
+        givenUp.removeLast(while: { $0.lowerBound >= offset })
+        if let last = givenUp.popLast() { givenUp.append(last.lowerBound..<min(last.upperBound, offset)) }
         known.reopen(from: offset)
     }
 
@@ -142,5 +153,10 @@ extension Array {
             if isPast(self[middle]) { high = middle } else { low = middle + 1 }
         }
         return low
+    }
+
+    /// Removes the elements at the end for which `isOver` is true.
+    mutating func removeLast(while isOver: (Element) -> Bool) {
+        while let last, isOver(last) { removeLast() }
     }
 }

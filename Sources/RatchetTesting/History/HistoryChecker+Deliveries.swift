@@ -13,15 +13,13 @@ extension HistoryChecker {
         guard event.offset >= 0 else { return }
         partitions[partition].position = event.offset
         partitions[partition].lastCommit = nil
-        while let last = partitions[partition].seeks.last, last.offset >= event.offset {
-            partitions[partition].seeks.removeLast()
-        }
+        partitions[partition].seeks.removeLast(while: { $0.offset >= event.offset })
         partitions[partition].seeks.append(PartitionState.Mark(offset: event.offset, event: next))
         let passed = partitions[partition].passed
         guard passed < event.offset else { return }
         partitions[partition].givenUp.append(passed..<event.offset)
         partitions[partition].passed = event.offset
-        while partitions[partition].known.pass(below: event.offset) != nil {}
+        partitions[partition].known.passAll(below: event.offset)
     }
 
     /// A new era begins: what was done from the offset on has to be done again, once.
@@ -29,12 +27,19 @@ extension HistoryChecker {
         guard event.offset >= 0 else { return }
         seek(event, partition)
         partitions[partition].reopen(from: event.offset)
-        for index in messages.indices
-        where messages[index].settlePartition == event.partition.number
-            && messages[index].settleOffset >= event.offset
-        {
-            messages[index].flags.subtract([.settled, .effect, .deadLetter, .claimed])
-        }
+        partitions[partition].reprocesses.removeLast(while: { $0.offset >= event.offset })
+        partitions[partition].reprocesses.append(PartitionState.Mark(offset: event.offset, event: next))
+    }
+
+    /// Has a message not done any more if it is to be done again. Once it is looked at, since one event may want that
+    /// of any number of them.
+    mutating func update(_ message: Int) {
+        let partition = Int(messages[message].settlePartition)
+        guard partition < partitions.count, !partitions[partition].reprocesses.isEmpty else { return }
+        let (offset, event) = (messages[message].settleOffset, messages[message].upToDate)
+        guard partitions[partition].isReprocessed(offset, since: event) else { return }
+        messages[message].flags.subtract([.settled, .effect, .deadLetter, .claimed])
+        messages[message].upToDate = next
     }
 
     mutating func delivered(_ event: History.Event, _ message: Int, _ partition: Int) {
@@ -84,7 +89,10 @@ extension HistoryChecker {
     }
 
     mutating func ended(_ event: History.Event) {
-        if event.kind == .finished { messages[Int(event.message.number)].flags.insert(.claimed) }
+        if event.kind == .finished {
+            update(Int(event.message.number))
+            messages[Int(event.message.number)].flags.insert(.claimed)
+        }
         let key = Int(event.lane)
         guard key < keys.count else { return }
         if keys[key].running.isEnd(event) {

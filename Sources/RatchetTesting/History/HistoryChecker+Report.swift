@@ -2,7 +2,10 @@
 extension HistoryChecker {
     consuming func report(_ history: History) -> HistoryReport {
         for partition in partitions.indices { lookAtRecords(of: partition) }
-        for message in messages.indices { lookAtMessage(message) }
+        for message in messages.indices {
+            update(message)
+            lookAtMessage(message)
+        }
         reportPassed()
         reportInversions()
         return HistoryReport(

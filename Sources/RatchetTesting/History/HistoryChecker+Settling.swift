@@ -5,6 +5,7 @@ extension HistoryChecker {
         if byEffect { counts.effects += 1 }
         name(event, partition, [])
         fence(event, partition)
+        update(message)
         if messages[message].settleEvent != .max { repeated(event, message, partition, byEffect: byEffect) }
         messages[message].flags.insert(byEffect ? [.settled, .effect] : [.settled, .deadLetter])
         messages[message].flags.remove(.replayed)
@@ -14,6 +15,7 @@ extension HistoryChecker {
         messages[message].settleOffset = event.offset
         messages[message].settlePartition = event.partition.number
         messages[message].settledByEffect = byEffect
+        messages[message].upToDate = next
     }
 
     private mutating func repeated(_ event: History.Event, _ message: Int, _ partition: Int, byEffect: Bool) {
@@ -55,6 +57,7 @@ extension HistoryChecker {
     mutating func skipped(_ event: History.Event, _ message: Int, _ partition: Int) {
         counts.skipped += 1
         name(event, partition, [])
+        update(message)
         if !messages[message].flags.contains(.settled) {
             messages[message].flags.insert([.settled, .falseSkip])
             list.add(.falseSkip, next, messages[message].lastDelivery)
@@ -98,6 +101,7 @@ extension HistoryChecker {
     /// A commit or ack let go of a record: notes it unless it is done. Whether that is a finding shows at the end.
     mutating func passed(_ record: Record, by trigger: UInt32, _ partition: Int, _ offset: Int64) {
         guard Int(record.message) < messages.count else { return }
+        update(Int(record.message))
         let state = messages[Int(record.message)]
         guard !state.flags.contains(.settled) else { return }
         if state.passedBy == .max { messages[Int(record.message)].passedBy = trigger }

@@ -56,7 +56,7 @@ struct RecordTable: Sendable {
 
 /// The known records of a partition and, of them, those that no commit has passed yet, in the order of their offsets.
 ///
-/// Records become known with rising offsets but for few: those have a heap of their own.
+/// Records become known with rising offsets but for few: those have heaps of their own.
 struct KnownRecords: Sendable {
     struct Entry: Comparable, Sendable {
         let offset: Int64
@@ -68,7 +68,11 @@ struct KnownRecords: Sendable {
     private(set) var rising: [Entry] = []
     private(set) var others: [Entry] = []
     private var next = 0
+    /// Of the others: those that no commit has passed, and those that one has.
     private var late = Heap<Entry>()
+    private var behind = Heap<Entry>()
+    /// Late ones below this were passed all the same: a heap is not gone through for it.
+    private var floor: Int64 = 0
 
     /// Adds a record that no commit has passed.
     mutating func add(_ entry: Entry) {
@@ -81,22 +85,34 @@ struct KnownRecords: Sendable {
     }
 
     /// Adds a record that a commit had passed before it became known.
-    mutating func addPassed(_ entry: Entry) { others.append(entry) }
+    mutating func addPassed(_ entry: Entry) {
+        others.append(entry)
+        behind.insert(entry)
+    }
 
     /// Takes all records from `offset` on for not passed; no commit has gone less far.
     mutating func reopen(from offset: Int64) {
         next = rising.firstIndex(past: { $0.offset >= offset })
-        late = Heap(others.filter { $0.offset >= offset })
+        floor = min(floor, offset)
+        while let highest = behind.max, highest.offset >= offset { late.insert(behind.removeMax()) }
     }
 
     /// Takes the lowest record below `offset` that was not passed yet.
     mutating func pass(below offset: Int64) -> Entry? {
+        while let lowest = late.min, lowest.offset < floor { behind.insert(late.removeMin()) }
         let isRising = next < rising.count && rising[next].offset < offset
         if let lowest = late.min, lowest.offset < offset, !isRising || lowest.offset < rising[next].offset {
-            return late.popMin()
+            behind.insert(late.removeMin())
+            return lowest
         }
         guard isRising else { return nil }
         next += 1
         return rising[next - 1]
+    }
+
+    /// Takes all records below `offset` that were not passed yet.
+    mutating func passAll(below offset: Int64) {
+        next = max(next, rising.firstIndex(past: { $0.offset >= offset }))
+        floor = max(floor, offset)
     }
 }

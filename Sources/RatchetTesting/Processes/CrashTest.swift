@@ -10,8 +10,9 @@
 /// ```
 ///
 /// The program finds its work by itself, such as in a file or a broker of its own, and ends with exit code 0 when nothing
-/// is left to do (or is a server: see ``ending``). It alone is killed: what it has started itself goes on, so let the
-/// program be no wrapper, such as `swift run`. A process that dies is no power cut: what it had written is there.
+/// is left to do (or is a server: see ``ending``). It runs in a process group of its own, and all that it has started and
+/// that is in the group still dies with it, however it ends. A process that dies is no power cut: what it had written is
+/// there.
 public struct CrashTest: Sendable {
     /// How a program that nobody kills comes to its end.
     public enum Ending: Hashable, Sendable {
@@ -25,11 +26,15 @@ public struct CrashTest: Sendable {
     public var executable: String
     /// Its arguments, the same for each run.
     public var arguments: [String]
-    /// What is added to the environment of the test. Default: nothing. Without a `SWIFT_BACKTRACE` here a program that
+    /// What is added to the environment of the test: names without `=`, neither names nor values with a zero byte.
+    /// Default: nothing. Without a `SWIFT_BACKTRACE` here a program that
     /// traps prints no backtrace: that takes seconds, and leaves no room for the words before it.
     public var environment: [String: String] = [:]
     /// The folder it runs in. Default: nil, the test's own.
     public var workingDirectory: String?
+    /// How much is kept of what a run writes to its standard output, in bytes, 0 to 1 GiB: the beginning. All of it is
+    /// read, and ``CrashTestEnd/droppedOutput`` is what was not kept. Default: 1 MiB.
+    public var maximumOutput = 1 << 20
     /// How often it is killed, 0 to 100,000. Default: 20.
     public var kills = 20
     /// What decides the moments and the points. The machine decides what a program has done by then: the same seed makes
@@ -72,12 +77,12 @@ public struct CrashTest: Sendable {
         check: (CrashTestEnd) async throws -> Void = { _ in }
     ) async throws(CrashTestError) -> CrashTestEnd {
         try validate()
-        let program = try Program(self)
+        let program = Program(self)
         var plan = KillPlan(self)
         var deaths: [CrashTestEnd.Death] = []
         while let attempt = plan.next() {
             let run = try await program.run(limit: attempt.limit, variables: attempt.variables, clock: clock)
-            if run.isKilled, attempt.point == nil || !run.isLate || ending != .byItself {
+            if isDeath(run, by: attempt) {
                 deaths.append(.init(run: plan.runs, time: run.time, point: run.isLate ? nil : attempt.point))
                 plan.killed()
             } else {
@@ -89,11 +94,27 @@ public struct CrashTest: Sendable {
             throw error(.tooFewKills, "of \(plan.runs) runs only \(deaths.count) could be killed: give each more to do")
         }
         let last = try await end(program, plan.runs + 1)
-        let end = CrashTestEnd(seed: seed, deaths: deaths, runs: plan.runs + 1, output: program.output, time: last.time)
+        let output = last.words.output
+        let end = CrashTestEnd(
+            seed: seed,
+            deaths: deaths,
+            runs: plan.runs + 1,
+            output: output.text,
+            droppedOutput: output.dropped,
+            time: last.time
+        )
         do { try await check(end) } catch {
             throw CrashTestError(.checkFailed, "\(error), after \(deaths.count) deaths", seed: seed, cause: error)
         }
         return end
+    }
+
+    /// Whether it died of the test, and not by somebody else's hand.
+    private func isDeath(_ run: Program.Run, by attempt: KillPlan.Attempt) -> Bool {
+        guard run.isKilled else { return false }
+        guard attempt.point != nil else { return run.isLate }
+        // A server that never comes to a place runs until it is killed.
+        return !run.isLate || ending != .byItself
     }
 
     private func end(_ program: Program, _ number: Int) async throws(CrashTestError) -> Program.Run {
@@ -113,6 +134,14 @@ public struct CrashTest: Sendable {
         guard (0...100_000).contains(kills) else { throw error(.invalid, "kills is 0 to 100,000, not \(kills)") }
         guard maximumVisits > 0 else { throw error(.invalid, "maximumVisits is 1 or more, not \(maximumVisits)") }
         guard longestRun > .zero else { throw error(.invalid, "longestRun is above 0, not \(longestRun)") }
+        guard (0...1 << 30).contains(maximumOutput) else {
+            throw error(.invalid, "maximumOutput is 0 to 1 GiB, not \(maximumOutput) bytes")
+        }
+        for (name, value) in environment.sorted(by: { $0.key < $1.key }) {
+            guard !name.isEmpty, !name.contains("="), !name.contains("\0"), !value.contains("\0") else {
+                throw error(.invalid, "the environment cannot have \(name.debugDescription): \(value.debugDescription)")
+            }
+        }
     }
 
     func error(_ code: CrashTestError.Code, _ detail: String) -> CrashTestError {

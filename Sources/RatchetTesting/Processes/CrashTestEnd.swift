@@ -16,8 +16,10 @@ public struct CrashTestEnd: Hashable, Sendable {
     public let deaths: [Death]
     /// How many runs there were, those that ended by themselves and the last one included.
     public let runs: Int
-    /// What the last run wrote to its standard output: the first mebibyte.
+    /// What the last run wrote to its standard output: the beginning, see ``CrashTest/maximumOutput``.
     public let output: String
+    /// How many bytes it wrote after that.
+    public let droppedOutput: Int
     /// How long the last run took.
     public let time: Duration
 

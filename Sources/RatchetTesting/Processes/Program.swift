@@ -5,6 +5,13 @@ import Subprocess
 #else
     import SystemPackage
 #endif
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
 
 /// The program of a crash test, to be run many times.
 struct Program: Sendable {
@@ -13,24 +20,28 @@ struct Program: Sendable {
         let time: Duration
         /// It was not at its end by itself within its limit.
         let isLate: Bool
+        let words: Words
         var isKilled: Bool { status == .signaled(9) }
     }
 
-    private static let (keptOutput, keptErrors) = (1 << 20, 2_000)
-
-    private let test: CrashTest
-    /// Where its outputs go: a pipe would end with whoever reads it.
-    private let folder: RunFolder
-
-    init(_ test: CrashTest) throws(CrashTestError) {
-        self.test = test
-        do { folder = try RunFolder(inMemory: false) } catch { throw test.error(.cannotStart, "\(error)") }
+    /// What a run has written.
+    struct Words: Sendable {
+        var output: KeptOutput
+        var errors: KeptOutput
     }
 
-    /// What the last run wrote.
-    var output: String { Self.text("\(folder.path)/output").first }
+    private struct End: Sendable {
+        let status: TerminationStatus
+        let words: Words
+    }
 
-    /// Runs it once. After `limit` it is killed, or, if `isGraceful`, asked to end and then killed.
+    private static let keptErrors = 2_000
+
+    private let test: CrashTest
+
+    init(_ test: CrashTest) { self.test = test }
+
+    /// Runs it once. After `limit` it is killed, or, if `isGraceful`, asked to end and killed after the longest time.
     func run(
         limit: Duration,
         variables: [String: String],
@@ -38,15 +49,18 @@ struct Program: Sendable {
         isGraceful: Bool = false
     ) async throws(CrashTestError) -> Run {
         let start = clock.now
-        var ended: Result<TerminationStatus, any Error>?
+        var ended: Result<End, any Error>?
         var isLate = false
-        await withTaskGroup(of: Result<TerminationStatus, any Error>?.self) { group in
+        await withTaskGroup(of: Result<End, any Error>?.self) { group in
             group.addTask {
-                do { return .success(try await process(variables, isGraceful)) } catch { return .failure(error) }
+                let request = isGraceful ? limit : nil
+                do { return .success(try await process(variables, clock, request: request)) } catch {
+                    return .failure(error)
+                }
             }
             group.addTask {
                 // Cancelled when the program ends first.
-                do { try await clock.sleep(for: limit) } catch {}
+                do { try await clock.sleep(for: isGraceful ? limit + test.longestRun : limit) } catch {}
                 return nil
             }
             for await result in group {
@@ -58,66 +72,79 @@ struct Program: Sendable {
         if Task.isCancelled { throw test.error(.cancelled, "the test was cancelled") }
         let time = start.duration(to: clock.now)
         switch ended {
-        case .success(let status): return Run(status: status, time: time, isLate: isLate)
+        case .success(let end): return Run(status: end.status, time: time, isLate: isLate, words: end.words)
         // Killed before it was there.
-        case .failure(is CancellationError) where isLate: return Run(status: .signaled(9), time: time, isLate: true)
+        case .failure(is CancellationError) where isLate:
+            return Run(status: .signaled(9), time: time, isLate: true, words: silence)
         case .failure(let error): throw test.error(.cannotStart, "\(error)")
         case nil: preconditionFailure("a group waits for its tasks")
         }
     }
 
-    private func process(_ variables: [String: String], _ isGraceful: Bool) async throws -> TerminationStatus {
+    private var silence: Words {
+        Words(output: .init(first: test.maximumOutput), errors: .init(last: Self.keptErrors))
+    }
+
+    /// Returns when it has ended, and kills then what it has started. It is asked to end after `request`.
+    private func process(
+        _ variables: [String: String],
+        _ clock: some Clock<Duration>,
+        request: Duration?
+    ) async throws -> End {
+        let name = test.executable
+        let result = try await Subprocess.run(
+            name.contains("/") ? .path(FilePath(name)) : .name(name),
+            arguments: Arguments(test.arguments),
+            environment: .inherit.updating(changes(variables)),
+            workingDirectory: test.workingDirectory.map { FilePath($0) },
+            platformOptions: Self.options,
+            input: .none,
+            output: .sequence,
+            error: .sequence
+        ) { execution in
+            async let output = silence.output.reading(execution.standardOutput)
+            async let errors = silence.errors.reading(execution.standardError)
+            // Also when it has closed its outputs, which looks like its end.
+            if let request, (try? await clock.sleep(for: request)) != nil { try? execution.send(signal: .terminate) }
+            return Words(output: try await output, errors: try await errors)
+        }
+        // What lives of its group: its own number is free, but none is given out that a group still has.
+        kill(-result.processIdentifier.value, SIGKILL)
+        return End(status: result.terminationStatus, words: result.closureResult)
+    }
+
+    private static var options: PlatformOptions {
         var options = PlatformOptions()
-        if isGraceful { options.teardownSequence = [.gracefulShutDown(allowedDurationToNextStep: test.longestRun)] }
+        // A group of its own, which is killed as one.
+        options.processGroupID = 0
+        options.teardownSequence = [
+            .send(signal: .kill, toProcessGroup: true, allowedDurationToNextStep: .seconds(1))
+        ]
+        return options
+    }
+
+    private func changes(_ variables: [String: String]) -> [Environment.Key: String?] {
         var changes: [Environment.Key: String?] = ["SWIFT_BACKTRACE": "enable=no"]
         // Any order: they are different variables.
         for (name, value) in test.environment.merging(variables, uniquingKeysWith: { $1 }) {
-            guard let key = Environment.Key(rawValue: name) else { continue }
-            changes[key] = value
+            changes[Environment.Key(stringLiteral: name)] = value
         }
-        let name = test.executable
-        return try await Subprocess.run(
-            name.contains("/") ? .path(FilePath(name)) : .name(name),
-            arguments: Arguments(test.arguments),
-            environment: .inherit.updating(changes),
-            workingDirectory: test.workingDirectory.map { FilePath($0) },
-            platformOptions: options,
-            output: .fileDescriptor(try open("output"), closeAfterSpawningProcess: true),
-            error: .fileDescriptor(try open("errors"), closeAfterSpawningProcess: true)
-        ).terminationStatus
-    }
-
-    private func open(_ name: String) throws -> FileDescriptor {
-        try .open(
-            FilePath("\(folder.path)/\(name)"),
-            .writeOnly,
-            options: [.create, .truncate],
-            permissions: .ownerReadWrite
-        )
+        return changes
     }
 
     /// A run that nobody killed must have ended with 0.
     func expectEnd(_ run: Run, number: Int) throws(CrashTestError) {
-        let said = Self.text("\(folder.path)/errors").last
-        let words = said.isEmpty ? "" : "; it said: \(said)"
+        let said = run.words.errors
+        let part = said.dropped > 0 ? " (the last \(Self.keptErrors) of \(said.written) bytes)" : ""
+        let words = said.written == 0 ? "" : "; it said\(part): \(said.text)"
         switch run.status {
         case .exited(0): return
         case _ where run.isLate && run.isKilled:
             throw test.error(.tookTooLong, "run \(number) was not at its end after \(run.time)\(words)")
+        case _ where run.isKilled:
+            throw test.error(.failed, "run \(number) was killed, and not by the test\(words)")
         case .exited(let code): throw test.error(.failed, "run \(number) ended with exit code \(code)\(words)")
         case .signaled(let signal): throw test.error(.failed, "run \(number) ended by signal \(signal)\(words)")
         }
-    }
-
-    /// The beginning and the end of a file.
-    private static func text(_ path: String) -> (first: String, last: String) {
-        guard let file = try? ReadFile(path) else { return ("", "") }
-        var (first, last): ([UInt8], [UInt8]) = ([], [])
-        var piece = [UInt8](repeating: 0, count: 1 << 16)
-        while let count = try? file.read(into: &piece), count > 0 {
-            first += piece[..<min(count, keptOutput - first.count)]
-            last = (last + piece[..<count]).suffix(keptErrors)
-        }
-        return (String(decoding: first, as: UTF8.self), String(decoding: last, as: UTF8.self))
     }
 }

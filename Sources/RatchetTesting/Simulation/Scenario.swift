@@ -38,7 +38,7 @@ public struct Scenario: Sendable {
     /// receipt for it.
     public static let standard = Scenario(
         pipeline: { StandardHandlers.pipeline($0) },
-        effects: { try StandardHandlers.effects($0) }
+        effects: { try LedgerEffects.all($0) }
     )
 
     /// A scenario of your own handlers: `pipeline` makes a member's pipeline, with all that it is given; `effects` reads
@@ -68,6 +68,25 @@ public struct SimulatedMember: Sendable {
     public let configuration: PipelineConfiguration
     /// What surrounds a handler: it notes that it runs, and lets it fail and take long as the faults want it.
     public let handling: SimulatedHandling
+
+    /// The member's pipeline, with all that it is given.
+    func pipeline<Payload: Sendable>(
+        decoding decoder: Decoder<Payload>,
+        identifiedBy keys: KeySource<Payload>,
+        configuration: PipelineConfiguration? = nil,
+        handler: Pipeline<Payload>.Handler
+    ) -> Pipeline<Payload> {
+        Pipeline(
+            "simulated",
+            source: source,
+            ledger: ledger,
+            decoder: decoder,
+            keys: keys,
+            sink: sink,
+            configuration: configuration ?? self.configuration,
+            handler: handler
+        )
+    }
 }
 
 /// One effect that a message had.

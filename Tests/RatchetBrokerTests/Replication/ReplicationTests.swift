@@ -261,7 +261,7 @@ struct ReplicationTests {
         let directory = try TemporaryDirectory()
         let wall = ManualWallClock()
         var configuration = Broker.Configuration.replicated
-        configuration.time = TimeSource(wall: wall.read)
+        configuration.time.wall = wall.read
         let broker = try await Broker(at: directory.broker, configuration: configuration)
         try await broker.createTopic("t", retention: Retention(time: .seconds(60)), replicationFactor: 3)
         for number in 0..<5 { try await broker.send(.text("\(number)", to: "t")) }
