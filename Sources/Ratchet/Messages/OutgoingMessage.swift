@@ -10,7 +10,8 @@ public struct OutgoingMessage: Hashable, Sendable {
     public var headers: [Header]
     /// The body, uninterpreted.
     public var payload: [UInt8]
-    /// Whether it is there after the broker was restarted; what the outbox sends always is. Default: true.
+    /// Whether it is there after the broker was restarted; what the outbox sends always is, and what a broker of several
+    /// nodes takes. Default: true.
     public var isPersistent: Bool
 
     /// A message with a binary key.

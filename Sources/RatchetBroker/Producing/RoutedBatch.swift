@@ -219,9 +219,12 @@ private struct Route {
                 "\(name)/\(partition): topic '\(name)' has \(segments.count) partitions"
             )
         }
-        if segments[partition] < 0 || all[segments[partition]].isTransient != entry.isTransient {
+        let log = topic.logs[partition]
+        // Replicas are to be equal byte for byte, and each restarts when it does.
+        let isTransient = entry.isTransient && !log.isReplicated
+        if segments[partition] < 0 || all[segments[partition]].isTransient != isTransient {
             segments[partition] = all.count
-            all.append(RoutedBatch.Segment(log: topic.logs[partition], isTransient: entry.isTransient))
+            all.append(RoutedBatch.Segment(log: log, isTransient: isTransient))
         }
         return segments[partition]
     }

@@ -10,6 +10,7 @@ enum RowCheck {
                 ("group", tables.groups), ("shared group", tables.shared), ("deleted partition", tables.garbage),
                 ("transient chunk", tables.transients),
                 ("producer", tables.producers), ("producer's sequence", tables.sequences),
+                ("replica", tables.replication),
             ]
             for (kind, table) in sealed {
                 try transaction.forEachRow(of: table) { row in

@@ -11,6 +11,14 @@ public struct TopicSettings: Sendable, Hashable {
     public var maximumMessageSize: Int
     /// Whether the topic is there after the broker was restarted. Default: true.
     public var isDurable: Bool
+    /// On how many nodes each partition is kept, at most ``Broker/Configuration/nodes``. Default: 1.
+    public var replicationFactor = 1
+    /// How many replicas must be in sync, the leader counted, for a message to be confirmed to who waits for all of them,
+    /// and for messages to become visible: from 1 to ``replicationFactor``. Default: 1.
+    public var minInSyncReplicas = 1
+    /// Whether a replica that may lack confirmed messages leads when no other can: those messages are lost then.
+    /// Default: false.
+    public var allowsUncleanElection = false
 
     /// The most partitions of one topic.
     public static let maximumPartitions = 1024
@@ -42,6 +50,13 @@ public struct TopicSettings: Sendable, Hashable {
                 "topic '\(topic)' with messages of \(maximumMessageSize) bytes: \(bounds)"
             )
         }
+        guard 1...64 ~= replicationFactor, 1...replicationFactor ~= minInSyncReplicas else {
+            throw BrokerError(
+                .invalidArgument,
+                "topic '\(topic)' with replicationFactor \(replicationFactor) and minInSyncReplicas "
+                    + "\(minInSyncReplicas): 1 to 64 replicas, and no more of them in sync than there are"
+            )
+        }
         guard retention.time.map({ $0 > .zero }) ?? true, retention.bytes.map({ $0 > 0 }) ?? true else {
             throw BrokerError(
                 .invalidArgument,
@@ -59,9 +74,11 @@ struct TopicRow: Equatable, Sendable {
     var firstUID: UInt32
     var settings: TopicSettings
 
-    private static let size = 16 + 4 + 4 + 8 + 8 + 8 + 8
+    private static let size = 16 + 4 + 4 + 8 + 8 + 8 + 4 + 4 + 4
     /// In the flags: the topic is gone after a restart.
-    private static let transient: UInt64 = 1
+    private static let transient: UInt32 = 1
+    /// In the flags: a replica that may lack confirmed messages may lead.
+    private static let uncleanElection: UInt32 = 2
 
     init(id: [UInt8], firstUID: UInt32, settings: TopicSettings) {
         self.id = id
@@ -87,8 +104,11 @@ struct TopicRow: Equatable, Sendable {
                 bytes: bytes < 0 ? nil : Int(bytes)
             ),
             maximumMessageSize: Int(number(40, Int64.self)),
-            isDurable: number(48, UInt64.self) & Self.transient == 0
+            isDurable: number(56, UInt32.self) & Self.transient == 0
         )
+        settings.replicationFactor = Int(number(48, UInt32.self))
+        settings.minInSyncReplicas = Int(number(52, UInt32.self))
+        settings.allowsUncleanElection = number(56, UInt32.self) & Self.uncleanElection != 0
         do { try settings.check(for: name) } catch {
             throw BrokerError(.corrupted, "the stored row of \(error.detail)")
         }
@@ -105,7 +125,12 @@ struct TopicRow: Equatable, Sendable {
         bytes.appendLittleEndian(settings.retention.time.map { max($0.milliseconds, 1) } ?? -1)
         bytes.appendLittleEndian(Int64(settings.retention.bytes ?? -1))
         bytes.appendLittleEndian(Int64(settings.maximumMessageSize))
-        bytes.appendLittleEndian(settings.isDurable ? 0 : Self.transient)
+        bytes.appendLittleEndian(UInt32(settings.replicationFactor))
+        bytes.appendLittleEndian(UInt32(settings.minInSyncReplicas))
+        let flags =
+            (settings.isDurable ? 0 : Self.transient)
+            | (settings.allowsUncleanElection ? Self.uncleanElection : 0)
+        bytes.appendLittleEndian(flags)
         return bytes
     }
 }

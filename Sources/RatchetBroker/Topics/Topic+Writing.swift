@@ -9,9 +9,9 @@ extension Topic {
         _ settings: TopicSettings,
         limit: Int,
         in transaction: borrowing WriteTransaction,
-        _ storage: Storage
+        _ tables: Tables,
+        home: Storage?
     ) throws -> Topic? {
-        let tables = storage.tables
         let stored = try transaction.sealedText(name, in: tables.topics, "the row of topic '\(name)'")
         let next = try transaction.sealedText(SealedRow.nextUID, in: tables.meta, "the number of the next partition")
         guard next?.count ?? 4 == 4 else {
@@ -48,7 +48,7 @@ extension Topic {
             name: name,
             row: row,
             partitions: Array(repeating: PartitionRow(), count: settings.partitions),
-            home: storage
+            home: home
         )
     }
 
@@ -61,6 +61,7 @@ extension Topic {
         for log in logs {
             try withUnsafeBytes(of: log.uid.bigEndian) { uid in
                 _ = try transaction.delete(uid, in: tables.partitions)
+                _ = try transaction.delete(uid, in: tables.replication)
                 try transaction.putSealed(UnsafeRawBufferPointer(start: nil, count: 0), for: uid, in: tables.garbage)
             }
         }
