@@ -102,6 +102,17 @@ struct Lab: Sendable {
         }
     }
 
+    /// Sends with many messages on their way at once, waits for each one's confirm, and tells.
+    func send(_ ids: some Sequence<String>, _ producer: Producer) async throws {
+        let isConfirmed = producer.settings.acks != .none
+        var confirmations: [Confirmation] = []
+        for id in ids { confirmations.append(try await producer.enqueue(message(id))) }
+        tell(.sent, ids)
+        guard isConfirmed else { return }
+        for confirmation in confirmations { _ = try await confirmation.wait() }
+        tell(.acknowledged, ids)
+    }
+
     /// Every message of the log has its effect.
     func processLog(_ broker: Broker) async throws {
         for partition in try broker.logEnds(of: Self.topic).keys.sorted(by: { $0.partition < $1.partition }) {

@@ -47,7 +47,7 @@ enum ProducerExperiments {
             let producer = try await broker.producer()
             let ids = lab.ids
             let start = ContinuousClock.now
-            try await send(ids.prefix(lab.messages / 2), lab, producer)
+            try await lab.send(ids.prefix(lab.messages / 2), producer)
             lab.tellRate(lab.messages / 2, since: start)
             try await broker.stopDisk()
             for id in ids.dropFirst(lab.messages / 2) {
@@ -58,18 +58,9 @@ enum ProducerExperiments {
         }
     }
 
-    /// Many messages on their way at once, and each one's confirm awaited.
-    private static func send(_ ids: some Sequence<String>, _ lab: Lab, _ producer: Producer) async throws {
-        var confirmations: [Confirmation] = []
-        for id in ids { confirmations.append(try await producer.enqueue(lab.message(id))) }
-        lab.tell(.sent, ids)
-        for confirmation in confirmations { _ = try await confirmation.wait() }
-        lab.tell(.acknowledged, ids)
-    }
-
     /// Sends what the sender's books have no confirm for.
     private static let sendRest = Step.works { lab in
-        try await lab.withBroker { try await send(try lab.unconfirmed(), lab, try await $0.producer()) }
+        try await lab.withBroker { try await lab.send(try lab.unconfirmed(), try await $0.producer()) }
     }
 
     /// Transaction after transaction, until the disk stands still; the process dies with one of them open.
@@ -205,7 +196,7 @@ enum ProducerExperiments {
                 if !isHeeded { settings.retries = 0 }
                 let producer = try await broker.producer(settings)
                 let ids = lab.ids
-                try await send(ids.prefix(lab.messages / 2), lab, producer)
+                try await lab.send(ids.prefix(lab.messages / 2), producer)
                 try await broker.fillDisk()
                 var confirmations: [(String, Confirmation)] = []
                 for id in ids.dropFirst(lab.messages / 2) {
