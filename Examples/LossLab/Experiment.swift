@@ -22,7 +22,7 @@ struct Experiment: Sendable {
     }
 
     static let all =
-        ProducerExperiments.all + ReplicationExperiments.all + ConsumerExperiments.all
+        ProducerExperiments.all + StorageExperiments.all + ReplicationExperiments.all + ConsumerExperiments.all
 
     static func named(_ name: String) -> Experiment? { all.first { $0.name == name } }
 }

@@ -129,6 +129,11 @@ extension Step {
         try await lab.withBroker { try await lab.processLog($0) }
     }
 
+    /// What the sender's books have no confirm for is sent, and confirmed.
+    static let sendRest = Step.works { lab in
+        try await lab.withBroker { try await lab.send(try lab.unconfirmed(), try await $0.producer()) }
+    }
+
     /// All messages are sent, and confirmed.
     static let sendAll = Step.works { lab in
         try await lab.withBroker { try await lab.sendAll($0) }

@@ -1,0 +1,36 @@
+import Ratchet
+import RatchetBroker
+
+/// Brokers that are restarted, and one that confirms too early.
+enum StorageExperiments {
+    static let all = [earlyConfirm]
+
+    // MARK: A confirm before the write
+
+    private static let earlyConfirm = Experiment(
+        name: "early-confirm",
+        title: "Persistent messages, a durable topic, and the broker dies",
+        harm: .lost,
+        leak: Variant("confirmed when received", [.dies { try await sendAndDie($0, .none) }, .processLog]),
+        cure: Variant("confirmed when written", [.dies { try await sendAndDie($0, .all) }, .sendRest, .processLog])
+    )
+
+    /// Tells what is confirmed by callbacks; the disk stands still when half of the messages are written, and then the
+    /// process dies.
+    private static func sendAndDie(_ lab: Lab, _ acks: Acks) async throws {
+        try await lab.withBroker { broker in
+            try await broker.createTopic(Lab.topic)
+            var settings = ProducerSettings()
+            settings.acks = acks
+            let producer = try await broker.producer(settings)
+            for (index, id) in lab.ids.enumerated() {
+                if index == lab.messages / 2 { try await broker.stopDisk() }
+                lab.tell(.sent, id)
+                try await producer.enqueue(lab.message(id)) { outcome in
+                    if case .success = outcome { lab.tell(.acknowledged, id) }
+                }
+            }
+            OwnProcess.die()
+        }
+    }
+}
