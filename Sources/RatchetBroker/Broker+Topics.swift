@@ -43,13 +43,16 @@ extension Broker {
     /// Creates a topic and returns once it is durable. Does nothing when it exists with the same settings.
     ///
     /// The name: 1 to 249 letters, digits, `.`, `_` and `-`. `maximumMessageSize` is in bytes as encoded, at most 64
-    /// MiB. `replicationFactor` is at most ``Configuration/nodes``; see ``TopicSettings``. Throws ``BrokerError``:
+    /// MiB. A topic that is not durable is gone, with all that belongs to it, when the broker is opened again; a broker of
+    /// several nodes has none.
+    /// `replicationFactor` is at most ``Configuration/nodes``; see ``TopicSettings``. Throws ``BrokerError``:
     /// `topicExists` when it has other settings, `invalidArgument`, or `limitReached`.
     public func createTopic(
         _ name: String,
         partitions: Int = 1,
         retention: Retention = Retention(),
         maximumMessageSize: Int = 1 << 20,
+        isDurable: Bool = true,
         replicationFactor: Int = 1,
         minInSyncReplicas: Int = 1,
         allowsUncleanElection: Bool = false
@@ -57,7 +60,8 @@ extension Broker {
         var settings = TopicSettings(
             partitions: partitions,
             retention: retention,
-            maximumMessageSize: maximumMessageSize
+            maximumMessageSize: maximumMessageSize,
+            isDurable: isDurable
         )
         settings.replicationFactor = replicationFactor
         settings.minInSyncReplicas = minInSyncReplicas
@@ -69,6 +73,9 @@ extension Broker {
                 .invalidArgument,
                 "topic '\(name)' with \(replicationFactor) replicas: the broker has \(configuration.nodes) nodes"
             )
+        }
+        guard isDurable || configuration.nodes == 1 else {
+            throw BrokerError(.invalidArgument, "topic '\(name)' is not durable: a broker of several nodes keeps its topics")
         }
         let id = Self.makeID(configuration.random)
         let (tables, limit) = (storage.tables, configuration.maximumPartitions)

@@ -62,7 +62,10 @@ public final class Broker: Sendable {
         self.configuration = configuration
         clock = BrokerClock(configuration.clock)
         do {
+            // Before anybody can read them.
+            try await TransientChunks.removeAll(storage)
             catalog = try Catalog(storage, isReplicated: configuration.nodes > 1)
+            try await TransientChunks.removeTopics(of: catalog, storage)
             try Cluster.check(catalog, storage, nodes: configuration.nodes)
             producers = ProducerRegistry(try ProducerTable.all(storage))
             cluster =

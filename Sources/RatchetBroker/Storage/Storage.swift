@@ -20,6 +20,8 @@ struct Tables: Sendable {
     let shared: Table
     /// The uids of deleted partitions that still have chunks.
     let garbage: Table
+    /// The chunks whose records are gone after a restart; see ``TransientChunks``.
+    let transients: Table
     /// ``ProducerRow``s by transactional id.
     let producers: Table
     /// What partitions know of producers; see ``SequenceTable``.
@@ -123,8 +125,8 @@ final class Storage: Sendable {
             try transaction.put(format, for: Array("format".utf8), in: meta)
             try transaction.putSealed(id, for: Array("id".utf8), in: meta)
             for name in [
-                "topics", "log", "partitions", "offsets", "groups", "shared", "garbage", "producers", "sequences",
-                "replication",
+                "topics", "log", "partitions", "offsets", "groups", "shared", "garbage", "transients", "producers",
+                "sequences", "replication",
             ] {
                 _ = try transaction.table(name, create: true)
             }
@@ -173,6 +175,7 @@ extension Tables {
         groups = try Self.existing("groups", transaction, path)
         shared = try Self.existing("shared", transaction, path)
         garbage = try Self.existing("garbage", transaction, path)
+        transients = try Self.existing("transients", transaction, path)
         producers = try Self.existing("producers", transaction, path)
         sequences = try Self.existing("sequences", transaction, path)
         replication = try Self.existing("replication", transaction, path)

@@ -9,6 +9,8 @@ public struct TopicSettings: Sendable, Hashable {
     public var retention: Retention
     /// The largest message in bytes, as it is encoded: key, headers, payload and 24 bytes. Default: 1 MiB.
     public var maximumMessageSize: Int
+    /// Whether the topic is there after the broker was restarted. Default: true.
+    public var isDurable: Bool
     /// On how many nodes each partition is kept, at most ``Broker/Configuration/nodes``. Default: 1.
     public var replicationFactor = 1
     /// How many replicas must be in sync, the leader counted, for a message to be confirmed to who waits for all of them,
@@ -22,7 +24,13 @@ public struct TopicSettings: Sendable, Hashable {
     public static let maximumPartitions = 1024
 
     /// Settings of a new topic.
-    public init(partitions: Int = 1, retention: Retention = Retention(), maximumMessageSize: Int = 1 << 20) {
+    public init(
+        partitions: Int = 1,
+        retention: Retention = Retention(),
+        maximumMessageSize: Int = 1 << 20,
+        isDurable: Bool = true
+    ) {
+        self.isDurable = isDurable
         self.partitions = partitions
         self.retention = retention
         self.maximumMessageSize = maximumMessageSize
@@ -67,6 +75,10 @@ struct TopicRow: Equatable, Sendable {
     var settings: TopicSettings
 
     private static let size = 16 + 4 + 4 + 8 + 8 + 8 + 4 + 4 + 4
+    /// In the flags: the topic is gone after a restart.
+    private static let transient: UInt32 = 1
+    /// In the flags: a replica that may lack confirmed messages may lead.
+    private static let uncleanElection: UInt32 = 2
 
     init(id: [UInt8], firstUID: UInt32, settings: TopicSettings) {
         self.id = id
@@ -91,11 +103,12 @@ struct TopicRow: Equatable, Sendable {
                 time: milliseconds < 0 ? nil : .milliseconds(milliseconds),
                 bytes: bytes < 0 ? nil : Int(bytes)
             ),
-            maximumMessageSize: Int(number(40, Int64.self))
+            maximumMessageSize: Int(number(40, Int64.self)),
+            isDurable: number(56, UInt32.self) & Self.transient == 0
         )
         settings.replicationFactor = Int(number(48, UInt32.self))
         settings.minInSyncReplicas = Int(number(52, UInt32.self))
-        settings.allowsUncleanElection = number(56, UInt32.self) != 0
+        settings.allowsUncleanElection = number(56, UInt32.self) & Self.uncleanElection != 0
         do { try settings.check(for: name) } catch {
             throw BrokerError(.corrupted, "the stored row of \(error.detail)")
         }
@@ -114,7 +127,10 @@ struct TopicRow: Equatable, Sendable {
         bytes.appendLittleEndian(Int64(settings.maximumMessageSize))
         bytes.appendLittleEndian(UInt32(settings.replicationFactor))
         bytes.appendLittleEndian(UInt32(settings.minInSyncReplicas))
-        bytes.appendLittleEndian(UInt32(settings.allowsUncleanElection ? 1 : 0))
+        let flags =
+            (settings.isDurable ? 0 : Self.transient)
+            | (settings.allowsUncleanElection ? Self.uncleanElection : 0)
+        bytes.appendLittleEndian(flags)
         return bytes
     }
 }
