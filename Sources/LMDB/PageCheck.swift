@@ -95,7 +95,7 @@ extension PageCheck {
 extension PageCheck {
     private enum Level { case free, main, table }
 
-    private struct Tally {
+    private struct PageTally {
         var branches: UInt64 = 0
         var leaves: UInt64 = 0
         var overflows: UInt64 = 0
@@ -103,20 +103,20 @@ extension PageCheck {
     }
 
     /// What leads to a page: its keys are at least `lower` and below `upper`.
-    private struct Step {
+    private struct WalkStep {
         var number: UInt64
         var depth: Int
         var lower: UnsafeRawBufferPointer?
         var upper: UnsafeRawBufferPointer?
     }
 
-    private mutating func walk(_ table: TableRecord, keys: KeyOrder, level: Level) throws(PageDamage) -> Tally {
-        var tally = Tally()
+    private mutating func walk(_ table: TableRecord, keys: KeyOrder, level: Level) throws(PageDamage) -> PageTally {
+        var tally = PageTally()
         if table.root == PageLayout.noPage {
             guard table.depth == 0 else { throw PageDamage("a table of depth \(table.depth) has no pages") }
         } else {
             guard 1...Self.deepest ~= table.depth else { throw PageDamage("a table has depth \(table.depth)") }
-            var steps = [Step(number: table.root, depth: table.depth)]
+            var steps = [WalkStep(number: table.root, depth: table.depth)]
             while let step = steps.popLast() { try visit(step, keys, level, &tally, &steps) }
         }
         guard tally.branches == table.branches, tally.leaves == table.leaves, tally.overflows == table.overflows,
@@ -126,11 +126,11 @@ extension PageCheck {
     }
 
     private mutating func visit(
-        _ step: Step,
+        _ step: WalkStep,
         _ keys: KeyOrder,
         _ level: Level,
-        _ tally: inout Tally,
-        _ steps: inout [Step]
+        _ tally: inout PageTally,
+        _ steps: inout [WalkStep]
     ) throws(PageDamage) {
         try use(step.number)
         let page = try treePage(step.number)
@@ -153,7 +153,7 @@ extension PageCheck {
             let upper = index + 1 < page.count ? page.node(index + 1).key : step.upper
             // The first key of a branch page is not looked at.
             let lower = index == 0 ? step.lower : page.node(index).key
-            steps.append(Step(number: page.node(index).child, depth: step.depth - 1, lower: lower, upper: upper))
+            steps.append(WalkStep(number: page.node(index).child, depth: step.depth - 1, lower: lower, upper: upper))
         }
     }
 
@@ -174,7 +174,7 @@ extension PageCheck {
         }
     }
 
-    private mutating func visit(_ row: Node, _ level: Level, _ tally: inout Tally) throws(PageDamage) {
+    private mutating func visit(_ row: Node, _ level: Level, _ tally: inout PageTally) throws(PageDamage) {
         guard row.flags & ~(PageLayout.isFarValue | PageLayout.isTable) == 0,
             (row.flags & PageLayout.isTable != 0) == (level == .main && row.valueSize == PageLayout.tableSize),
             !(row.isFar && level == .main)
@@ -196,7 +196,7 @@ extension PageCheck {
     }
 
     /// A value on pages of its own.
-    private mutating func farValue(_ row: Node, _ tally: inout Tally) throws(PageDamage) -> UnsafeRawBufferPointer {
+    private mutating func farValue(_ row: Node, _ tally: inout PageTally) throws(PageDamage) -> UnsafeRawBufferPointer {
         let number = row.value.integer(0, UInt64.self)
         let needed = (PageLayout.headerSize - 1 + row.valueSize) / pageSize + 1
         let first = try self.page(number, count: 1)
