@@ -21,6 +21,14 @@ enum LogKeys {
         ["group": "\(name)", "error": "\(error)"]
     }
 
+    static func error(_ error: any Error, partition: TopicPartition) -> Logger.Metadata {
+        ["partition": "\(partition)", "error": "\(error)"]
+    }
+
+    static func compacted(_ partition: TopicPartition, _ before: Int, _ after: Int) -> Logger.Metadata {
+        ["partition": "\(partition)", "bytes.before": "\(before)", "bytes.after": "\(after)"]
+    }
+
     static func topic(_ name: String) -> Logger.Metadata { ["topic": "\(name)"] }
 
     static func path(_ path: String) -> Logger.Metadata { ["path": "\(path)"] }

@@ -12,7 +12,7 @@ extension Broker: Sink {
     /// Sends one message and returns once it is durable. Messages that are sent at the same time share one sync.
     ///
     /// The partition: the message's own, else Kafka's default choice by key, else the next in turn. Throws
-    /// ``/Ratchet/MessageError``: `tooLarge`, `emptyKey`, `invalidHeader`, `unknownTopic`, `unknownPartition`;
+    /// ``/Ratchet/MessageError``: `tooLarge`, `emptyKey`, `invalidHeader`, `unknownTopic`, `unknownPartition`, `missingKey`;
     /// ``BrokerError``: `full`, `storage`, `closed`. Nothing was written then, but for `storage`, where it is not
     /// known. `CancellationError` when cancelled while waiting for ``Configuration/maximumPendingBytes``.
     @discardableResult
