@@ -86,7 +86,7 @@ extension Environment {
         let opened = writing.pointee.opened
         // Before the commit, which lets the next writer in.
         endWrite()
-        let number = mdb_txn_commit(transaction)
+        let number = finish(transaction)
         guard number == 0 else { throw changeFailure(number, "commit", duringCommit: true) }
         guard !opened.isEmpty else { return }
         tables.withLock { cache in

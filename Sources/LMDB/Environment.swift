@@ -23,6 +23,8 @@ public final class Environment: Sendable {
 
     let tables = Mutex(TableCache())
     let quota: Atomic<Int>
+    /// What the next commit is to fail by, in a simulation.
+    let commitFault = Mutex<CommitFault?>(nil)
     /// Which thread is in a write transaction, so that one inside another is told apart from one that has to wait.
     let writer = Atomic<UInt>(0)
     /// Open transactions, and ``closedMark`` once closed.

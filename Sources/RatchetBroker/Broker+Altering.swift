@@ -49,11 +49,12 @@ extension Broker {
         }
     }
 
-    private func alter(_ name: String, _ change: @escaping @Sendable (inout TopicSettings) throws -> Void) async throws {
+    private func alter(_ name: String, _ change: @escaping @Sendable (inout TopicSettings) throws -> Void) async throws
+    {
         await altering.take()
         defer { altering.pass() }
         let (storage, limit, topic) = (storage, configuration.maximumPartitions, try existing(name))
-        try await storage.write(byteCount: 1 << 16, reclaims: true) { transaction in
+        _ = try await storage.write(byteCount: 1 << 16, reclaims: true) { transaction in
             try topic.alter(limit: limit, in: transaction, storage, change)
         } published: { [self] altered in
             for log in altered.logs { log.alter(altered.row.settings) }

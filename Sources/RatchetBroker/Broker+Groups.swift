@@ -115,7 +115,7 @@ extension Broker {
         to target: OffsetTarget
     ) async throws -> [TopicPartition: Int64] {
         let topic = try existing(name)
-        var offsets: [(partition: TopicPartition, offset: Int64)] = []
+        var targets: [(partition: TopicPartition, offset: Int64)] = []
         for number in partitions ?? Array(topic.logs.indices) {
             guard topic.logs.indices.contains(number) else {
                 throw BrokerError(.unknownTopic, "there is no \(TopicPartition(name, number))")
@@ -128,9 +128,9 @@ extension Broker {
                 case .timestamp(let time): try TimestampSearch(log).offset(from: time)
                 case .offset(let offset): offset
                 }
-            offsets.append((log.partition, offset))
+            targets.append((log.partition, offset))
         }
-        try await self.group(group).reset(offsets)
-        return Dictionary(offsets.map { ($0.partition, $0.offset) }, uniquingKeysWith: { $1 })
+        try await self.group(group).reset(targets)
+        return targets.reduce(into: [:]) { $0[$1.partition] = $1.offset }
     }
 }

@@ -17,6 +17,10 @@ enum LogKeys {
         return metadata
     }
 
+    static func queue(_ group: SharedGroupShell, _ consumer: SharedGroup.ConsumerID) -> Logger.Metadata {
+        ["topic": "\(group.topic.name)", "group": "\(group.name)", "member": "\(consumer)"]
+    }
+
     static func error(_ error: any Error, group name: String) -> Logger.Metadata {
         ["group": "\(name)", "error": "\(error)"]
     }

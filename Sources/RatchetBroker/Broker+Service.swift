@@ -29,6 +29,7 @@ extension Broker: Service {
             // Cancellation ends the sleep.
             while (try? await clock.sleep(for: configuration.tickInterval)) != nil {
                 for group in activeGroups { group.tick() }
+                queues.tick()
                 for producer in producers.producers { producer.tick() }
                 if clock.now - lastCompaction >= configuration.compactionInterval,
                     !isCompacting.exchange(true, ordering: .acquiringAndReleasing)

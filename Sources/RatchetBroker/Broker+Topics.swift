@@ -122,6 +122,7 @@ extension Broker {
     func publish(_ topic: Topic?, as name: String) {
         catalog[name] = topic
         for group in activeGroups { group.topicChanged(name) }
+        queues.topicChanged(name, to: topic)
     }
 
     func existing(_ name: String) throws(BrokerError) -> Topic {

@@ -26,6 +26,7 @@ public final class Broker: Sendable {
     let altering = Turn()
     /// Whether ``run()`` is compacting.
     let isCompacting = Atomic<Bool>(false)
+    let queues = SharedGroups()
     private let openGroups = Mutex(Groups())
 
     private struct Groups {
@@ -98,6 +99,7 @@ public final class Broker: Sendable {
         }
         let error = Storage.closedError(storage.path)
         for shell in open { shell.close(error) }
+        queues.close(error)
         appender.close(error)
         for producer in producers.producers { producer.end(error) }
         await storage.close()
@@ -113,6 +115,7 @@ public final class Broker: Sendable {
         }
         let error = Storage.closedError(storage.path)
         for shell in open { shell.close(error) }
+        queues.close(error)
         appender.close(error)
         for producer in producers.producers { producer.end(error) }
         storage.abandon()

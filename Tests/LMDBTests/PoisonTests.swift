@@ -49,6 +49,27 @@ import Testing
             }
         }
 
+        @Test(arguments: [(Environment.CommitFault.unwritten, 1), (.written, 2)])
+        func aSimulatedCommitFailsLikeARealOneUntilItsProcessEnds(fault: Environment.CommitFault, left: Int)
+            async throws
+        {
+            try await withScratch { scratch in
+                let path = scratch + "/environment"
+                let environment = try Environment.open(at: path, configuration: .small)
+                try environment.increment()
+                environment.failNextCommit(fault)
+                expect(.io) { try environment.increment() }
+                expect(.poisoned) { try environment.increment() }
+                expect(.poisoned) { try Environment.open(at: path, configuration: .small) }
+                environment.abandon()
+                let next = try Environment.open(at: path, configuration: .small)
+                #expect(try next.counter() == left)
+                try next.increment()
+                #expect(try next.counter() == left + 1)
+                next.close()
+            }
+        }
+
         @Test func aCopyInPlaceOfADeletedPoisonedFolderOpens() async throws {
             try await withScratch { scratch in
                 let (path, copy) = (scratch + "/environment", scratch + "/copy")

@@ -57,6 +57,10 @@ private enum FlippedBroker {
             assignments.map { .init(partition: $0.partition, offset: 2, generation: $0.generation, metadata: "m") }
         )
         await session.close()
+        let producer = try await broker.producer(ProducerSettings(transactionalID: "orders"))
+        for number in 0..<6 {
+            try await producer.send(OutgoingMessage(to: "small", key: "k", payload: [9], partition: number % 2))
+        }
         try await broker.close()
     }
 
@@ -101,6 +105,10 @@ private enum FlippedBroker {
         }
         await session.close()
         try await broker.send(OutgoingMessage(to: "small", key: "k", payload: [1], partition: 0))
+        let producer = try await broker.producer(ProducerSettings(transactionalID: "orders"))
+        rest.append("\(producer.id) \(producer.incarnation)")
+        rest.append("\(try await producer.send(OutgoingMessage(to: "small", key: "k", payload: [3], partition: 0)))")
+        rest.append("\(try await broker.producer().id)")
         try await broker.createTopic("another", partitions: 1)
         try await broker.send(OutgoingMessage(to: "another", payload: [2]))
         for topic in broker.topics() { rest.append("\(try broker.logEnds(of: topic).map { "\($0)" }.sorted())") }

@@ -101,7 +101,7 @@ struct CompactionModelTests {
                 let sent = (0...random.below(6)).map { number in
                     (key: "k\(random.below(7))", value: random.chance(20) ? "" : "\(step).\(number)")
                 }
-                try await broker.send(sent.map { .text($0.value, to: "t", key: $0.key) }) as [RecordMetadata]
+                let _: [RecordMetadata] = try await broker.send(sent.map { .text($0.value, to: "t", key: $0.key) })
                 model.send(sent, now: wall.read())
             case 11..<14:
                 try await broker.compact("t")

@@ -120,7 +120,9 @@ struct CompactionTests {
     func replacedUnderReader(read: Int) async throws {
         let broker = try await Self.broker()
         let messages = ["a", "b", "a", "c", "b", "d"].enumerated()
-        try await broker.send(messages.map { .text("\($0.offset)", to: "t", key: $0.element) }) as [RecordMetadata]
+        let _: [RecordMetadata] = try await broker.send(
+            messages.map { .text("\($0.offset)", to: "t", key: $0.element) }
+        )
         try await Self.send([("e", "6"), ("f", "7")], to: broker)
         let log = try #require(broker.catalog.log(of: Self.partition))
         let limits = LogReader.Limits(messages: 1, bytes: 1 << 20)

@@ -19,7 +19,7 @@ struct HoleCoverTests {
         let large = [UInt8](repeating: 1, count: 600_000)
         for keys in [["a", "b", "x", "y"], ["x", "y", "c", "d"], ["x", "y"], ["end"]] {
             let messages = keys.map { OutgoingMessage(to: "t", key: $0, payload: $0 == "x" || $0 == "y" ? [1] : large) }
-            try await broker.send(messages) as [RecordMetadata]
+            let _: [RecordMetadata] = try await broker.send(messages)
         }
         try await broker.compact("t")
         let session = try await broker.subscribe(to: "t", as: "g").open()

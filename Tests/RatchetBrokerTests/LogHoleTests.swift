@@ -33,10 +33,10 @@ struct LogHoleTests {
         return bytes
     }
 
-    @Test("Reading passes over them, in pieces of any size, and loses and repeats nothing", arguments: Seed.some(20))
-    func reading(seed: Seed) async throws {
+    /// A broker whose topic `t` has holes, and the offsets of the records that are left.
+    private static func holed(_ seed: Seed) async throws -> (broker: Broker, log: PartitionLog, kept: [Int64]) {
         var random = seed.random
-        let broker = try await Broker.inMemory()
+        let broker = try await Broker.inMemory(configuration: .quiet)
         try await broker.createTopic("t")
         let log = try #require(broker.catalog.log(of: TopicPartition("t", 0)))
         var (end, kept, chunks): (Int64, [Int64], [(Int64, [UInt8])]) = (0, [], [])
@@ -61,6 +61,31 @@ struct LogHoleTests {
         } published: {
             log.publish($0)
         }
+        return (broker, log, kept)
+    }
+
+    @Test("Consumers of a queue pass over them as well", arguments: Seed.some(20))
+    func queue(seed: Seed) async throws {
+        let (broker, log, kept) = try await Self.holed(seed)
+        var settings = QueueSettings()
+        settings.spread = seed.random.state.isMultiple(of: 2) ? 2 : 100
+        let consumer = try await broker.queue("t", as: "g", settings: settings).consumer(prefetch: 3)
+        var seen: [Int64] = []
+        while seen.count < kept.count {
+            let deliveries = try await consumer.next()
+            seen += deliveries.map(\.message.offset)
+            try await consumer.ack(deliveries.map(\.tag))
+        }
+        #expect(seen == kept, "\(seed)")
+        try await broker.send(.text("behind", to: "t"))
+        #expect(try await consumer.next().map(\.message.offset) == [log.range.upperBound - 1])
+        try await broker.close()
+    }
+
+    @Test("Reading passes over them, in pieces of any size, and loses and repeats nothing", arguments: Seed.some(20))
+    func reading(seed: Seed) async throws {
+        let (broker, log, kept) = try await Self.holed(seed)
+        let end = log.range.upperBound
         for size in [1, 2, 3, 1000] {
             var read: [Int64] = []
             for try await batch in try broker.read(log.partition, maximumMessages: size) {

@@ -1,5 +1,6 @@
 import Ratchet
 import Seeds
+import Synchronization
 import Testing
 
 @testable import RatchetBroker
@@ -48,6 +49,50 @@ import Testing
             #expect(found.count == run.fence[producer.name], "\(seed)")
             #expect(producer.failures.contains { ($0 as? BrokerError)?.code == .fenced }, "\(seed)")
         }
+    }
+
+    @Test("Tasks that share a producer lose nothing over a link that loses much", arguments: Seed.some(4))
+    func sharedProducer(seed: Seed) async throws {
+        let random = Mutex(seed.random)
+        var configuration = Broker.Configuration.quiet
+        configuration.producerFault = {
+            random.withLock { random in
+                random.chance(40) ? (random.chance(50) ? .requestLost : .answerLost) : nil
+            }
+        }
+        let broker = try await Broker.inMemory(configuration: configuration)
+        try await broker.createTopic("t", partitions: 2)
+        var settings = ProducerSettings()
+        settings.retryDelay = .microseconds(100)
+        settings.maximumRetryDelay = .microseconds(500)
+        settings.maximumInFlight = 16
+        let producer = try await broker.producer(settings)
+        let (tasks, count) = (4, 40)
+        let places = try await withThrowingTaskGroup(of: [RecordMetadata].self) { group in
+            for task in 0..<tasks {
+                group.addTask {
+                    var confirmations: [RatchetBroker.Confirmation] = []
+                    for number in 0..<count {
+                        let message = OutgoingMessage.text("\(task) \(number)", to: "t", partition: task % 2)
+                        confirmations.append(try await producer.enqueue(message))
+                    }
+                    var places: [RecordMetadata] = []
+                    for confirmation in confirmations { places.append(try await confirmation.wait()) }
+                    return places
+                }
+            }
+            return try await group.reduce(into: []) { $0 += $1 }
+        }
+        #expect(Set(places).count == tasks * count, "\(seed)")
+        for number in 0..<2 {
+            let texts = try await broker.texts(TopicPartition("t", number))
+            #expect(texts.count == tasks * count / 2, "\(seed)")
+            for task in 0..<tasks where task % 2 == number {
+                let own = texts.filter { $0.hasPrefix("\(task) ") }
+                #expect(own == (0..<count).map { "\(task) \($0)" }, "\(seed)")
+            }
+        }
+        try await broker.close()
     }
 
     /// One history, and what it has left.

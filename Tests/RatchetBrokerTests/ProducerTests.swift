@@ -102,14 +102,76 @@ import Testing
                 _ = try await producer.enqueue(.text("3", to: "t"))
                 handed.add(3)
             }
-            // Nothing is written before the gate opens, so nothing can be confirmed before it.
-            #expect(first.result == nil && handed.all.isEmpty)
+            // For the first one to be confirmed, which cannot be before the gate opens.
+            while first.delivery.waiting < 1, handed.all.isEmpty { await Task.yield() }
+            #expect(handed.all.isEmpty && first.result == nil)
             gate.open()
             try await group.waitForAll()
         }
         try await producer.flush()
         #expect(handed.all == [3])
         #expect(try await broker.texts(partition) == ["0", "1", "2", "3"])
+        try await broker.close()
+    }
+
+    @Test("Who waits for room gets it in turn: small messages do not keep a large batch out")
+    func turns() async throws {
+        let broker = try await Broker.inMemory(configuration: configuration())
+        try await broker.createTopic("t")
+        var settings = ProducerSettings()
+        settings.maximumInFlight = 2
+        let producer = try await broker.producer(settings)
+        let gate = Gate()
+        broker.storage.submit(
+            WriteJob(byteCount: 0, reclaims: false) { _ in
+                gate.wait()
+            } done: { _ in
+            }
+        )
+        let first = try await producer.enqueue(.text("first", to: "t"))
+        let handed = Notes<String>()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await producer.send((0..<3).map { .text("\($0)", to: "t") }) }
+            while first.delivery.waiting < 1 { await Task.yield() }
+            group.addTask {
+                _ = try await producer.enqueue(.text("small", to: "t"))
+                handed.add("small")
+            }
+            while first.delivery.waiting < 2, handed.all.isEmpty { await Task.yield() }
+            #expect(handed.all.isEmpty)
+            let waiting = first.delivery.waiting
+            await #expect(throws: CancellationError.self) {
+                try await withThrowingTaskGroup(of: Void.self) { inner in
+                    inner.addTask { try await producer.send(.text("cancelled", to: "t")) }
+                    while first.delivery.waiting <= waiting { await Task.yield() }
+                    inner.cancelAll()
+                    try await inner.waitForAll()
+                }
+            }
+            gate.open()
+            try await group.waitForAll()
+        }
+        try await producer.flush()
+        #expect(try await broker.texts(partition) == ["first", "0", "1", "2", "small"])
+        try await broker.close()
+    }
+
+    @Test("A partition that is tried for long does not make the messages of others pile up")
+    func pileUp() async throws {
+        let clock = ManualClock()
+        var configuration = Broker.Configuration.quiet
+        configuration.clock = clock
+        let faults = Mutex<[ProducerFault?]>([.requestLost])
+        configuration.producerFault = { faults.withLock { $0.popLast() ?? nil } }
+        let broker = try await Broker.inMemory(configuration: configuration)
+        try await broker.createTopic("t", partitions: 2)
+        let producer = try await broker.producer()
+        let stuck = try await producer.enqueue(.text("stuck", to: "t", partition: 0))
+        for number in 0..<500 { try await producer.send(.text("\(number)", to: "t", partition: 1)) }
+        #expect(stuck.result == nil)
+        #expect(producer.held < 100)
+        clock.advance(by: .seconds(1))
+        #expect(try await stuck.wait().offset == 0)
         try await broker.close()
     }
 

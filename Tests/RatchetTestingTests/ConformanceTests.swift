@@ -5,6 +5,7 @@ import Testing
 @Suite struct ConformanceTests {
     static let featuresInMemory = InProcessBroker.features.union(.holes)
     static let featuresOnDisk = featuresInMemory.union(.restarts)
+    static let queueFeaturesOnDisk = InProcessBroker.queueFeatures.union(.restarts)
 
     @Test("The durable broker keeps the promise", arguments: checks(featuresOnDisk))
     func durable(_ name: String) async throws {
@@ -13,6 +14,25 @@ import Testing
 
     @Test("The broker in memory keeps the promise", arguments: checks(featuresInMemory))
     func inMemory(_ name: String) async throws { try await run(name, InProcessBroker(in: nil), Self.featuresInMemory) }
+
+    @Test("The durable broker keeps the promise as a queue", arguments: checks(queueFeaturesOnDisk))
+    func durableQueue(_ name: String) async throws {
+        try await run(name, InProcessBroker(in: Scratch(), as: .queue), Self.queueFeaturesOnDisk)
+    }
+
+    @Test("The broker in memory keeps the promise as a queue", arguments: checks(InProcessBroker.queueFeatures))
+    func queueInMemory(_ name: String) async throws {
+        try await run(name, InProcessBroker(in: nil, as: .queue), InProcessBroker.queueFeatures)
+    }
+
+    @Test("Checks run side by side on the queues of one broker, and leave none of their topics behind")
+    func queuesSideBySide() async throws {
+        let broker = InProcessBroker(in: nil, as: .queue)
+        let failures = try await failures(of: ConformanceSuite(broker, features: InProcessBroker.queueFeatures))
+        #expect(failures.isEmpty, "\(failures)")
+        #expect(try await broker.topics() == [])
+        try await broker.close()
+    }
 
     @Test("Checks run side by side on one broker, and leave none of their topics behind")
     func sideBySide() async throws {

@@ -11,8 +11,12 @@ final class InProcessBroker: BrokerUnderTest {
         .sizeLimit,
     ]
 
+    /// Of its topics as queues.
+    static let queueFeatures: Features = [.fencing, .sizeLimit]
+
     /// Its folder, nil for a broker in memory.
     private let scratch: Scratch?
+    private let model: SourceModel
     private let opening = Turn()
     private let broker = Mutex<Broker?>(nil)
 
@@ -20,8 +24,9 @@ final class InProcessBroker: BrokerUnderTest {
     private let hasProducer: Bool
 
     /// A broker in a folder, nil for one in memory.
-    init(in scratch: Scratch?, hasProducer: Bool = false) {
+    init(in scratch: Scratch?, as model: SourceModel = .log, hasProducer: Bool = false) {
         self.scratch = scratch
+        self.model = model
         self.hasProducer = hasProducer
     }
 
@@ -55,7 +60,10 @@ final class InProcessBroker: BrokerUnderTest {
     func deleteTopic(_ name: String) async throws { try await opened().deleteTopic(name) }
 
     func source(of topics: [String], group: String) async throws -> any Source {
-        HoledSource(inner: try await opened().subscribe(to: topics, as: group))
+        switch model {
+        case .log: HoledSource(inner: try await opened().subscribe(to: topics, as: group))
+        case .queue: try await opened().subscribe(toQueues: topics, as: group)
+        }
     }
 
     func sink() async throws -> any Sink {

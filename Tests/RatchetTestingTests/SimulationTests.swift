@@ -51,6 +51,28 @@ struct SimulationTests {
         #expect(try Self.run(simulation).injected == [.crashProcess: 1])
     }
 
+    @Test(
+        "A commit of the ledger fails, having reached the file or not: its pipelines end, and the next process goes on",
+        arguments: [2_000, 2_001],
+        1...4
+    )
+    func failingCommits(time: Int, seed: UInt64) throws {
+        var simulation = Simulation(seed: seed)
+        simulation.faults = [2, 4, 6].map { number in
+            SimulatedFault(kind: .failLedgerCommit, time: number / 2 * time, duration: 1_500, member: 0)
+        }
+        let outcome = try Self.run(simulation)
+        #expect(outcome.isSound, "seed \(seed): \(outcome.problems) \(outcome.report)")
+        #expect(outcome.injected[.failLedgerCommit] ?? 0 > 0)
+    }
+
+    @Test("Seeds that were noted before commits of the ledger failed have their old schedules")
+    func oldSchedules() {
+        for seed in [3591, 5769, 7406, 7941, 8172] as [UInt64] {
+            #expect(!Simulation(seed: seed).faults.contains { $0.kind == .failLedgerCommit }, "seed \(seed)")
+        }
+    }
+
     @Test("A handler that has its effect twice is found")
     func doctored() throws {
         var scenario = Scenario.standard

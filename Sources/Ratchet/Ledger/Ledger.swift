@@ -105,9 +105,15 @@ public final class Ledger: Sendable {
     /// lost.
     package func abandon() {
         writer.abandon()
-        environment.close()
+        environment.abandon()
         owner.release()
     }
+
+    /// Has the next commit fail, in a simulation; nil for no more.
+    package func failNextCommit(_ fault: Environment.CommitFault?) { environment.failNextCommit(fault) }
+
+    /// The first write or sync error: only a new process can write the ledger after it.
+    package var failure: LMDBError? { environment.failure }
 
     /// Writes to state tables outside of any message: to set balances up, to mend something. Returns when it is
     /// durable. Throws what `body` throws, and then nothing was written.
@@ -163,14 +169,15 @@ extension Ledger {
     }
 
     /// Takes a partition over for a generation: from then on older leases move nothing. `restart` forgets its position,
-    /// and the keys from there on. Throws ``LedgerError/Code/fenced`` when a newer generation has it.
+    /// and the keys from there on; `skips` moves it to the offset where it is before it. Throws ``LedgerError/Code/fenced`` when a newer generation has it.
     package func lease(
         _ key: [UInt8],
         of partition: TopicPartition,
         generation: Int64,
         slot: Int,
         startingAt offset: Int64,
-        restart: Bool
+        restart: Bool,
+        skips: Bool = false
     ) async throws -> PartitionLease {
         let store = store
         return try await change { transaction in
@@ -184,6 +191,7 @@ extension Ledger {
             return try store.guarded {
                 if restart { _ = try store.journal.forget(partition, from: offset, in: transaction) }
                 if restart || !position.isKnown { position.tracker = OffsetTracker(watermark: offset) }
+                if skips { position.tracker.skip(to: offset) }
                 position.generation = generation
                 position.isKnown = true
                 // Written now: an empty run of the pipeline must leave the ledger at the position that it commits.
@@ -198,6 +206,31 @@ extension Ledger {
                 )
             }
         }
+    }
+
+    /// A hold on a queue's channel: of its tags nothing is stored, and no other lease can be of it.
+    package func channelLease(
+        of partition: TopicPartition,
+        group: String,
+        generation: Int64,
+        slot: Int,
+        startingAt tag: Int64
+    ) -> PartitionLease {
+        let position = PartitionPosition(
+            key: [],
+            tracker: OffsetTracker(watermark: tag),
+            generation: generation,
+            isKnown: true,
+            isStored: false
+        )
+        return PartitionLease(
+            partition: partition,
+            group: group,
+            generation: generation,
+            slot: slot,
+            startOffset: tag,
+            position: position
+        )
     }
 
     /// Settles messages in one transaction; `completion` runs on the writer thread when it is durable or has failed.

@@ -50,9 +50,12 @@ final class PartitionPosition: @unchecked Sendable {
     var tracker: OffsetTracker
     var generation: Int64
     var isKnown: Bool
+    /// False for a queue's channel: its tags mean nothing once it is gone.
+    let isStored: Bool
     var isTouched = false
 
-    init(key: [UInt8], tracker: OffsetTracker, generation: Int64, isKnown: Bool) {
+    init(key: [UInt8], tracker: OffsetTracker, generation: Int64, isKnown: Bool, isStored: Bool = true) {
+        self.isStored = isStored
         self.key = key
         self.tracker = tracker
         self.generation = generation

@@ -66,7 +66,7 @@ extension Settlement {
         for lease in touched {
             lease.position.isTouched = false
             lease.position.isKnown = true
-            try store.write(lease.position, in: transaction)
+            if lease.position.isStored { try store.write(lease.position, in: transaction) }
             report.watermarks.append((lease, lease.position.tracker.watermark))
             #if BrokenVariants
                 if BrokenVariant.commitHighestSeen.isOn, let highest = lease.position.tracker.runs.last?.end {

@@ -8,8 +8,8 @@ package struct SettlementEntry: Sendable {
 
     package let batch: KeyedBatch
     package let index: Int32
-    /// The number of the attempt that this is, from 1.
-    package var attempt: Int32 = 1
+    /// The number of the attempt that this is, from 1; deliveries that a queue has counted are attempts.
+    package var attempt: Int32
     /// The first of a blocked lane: what follows it may pass again.
     package var opensLane = false
     /// Whether it has claimed its key.
@@ -27,6 +27,7 @@ package struct SettlementEntry: Sendable {
     package init(batch: KeyedBatch, index: Int32) {
         self.batch = batch
         self.index = index
+        attempt = batch.messages.deliveryCounts?[Int(index)] ?? 1
     }
 
     package var message: Message { batch.messages[Int(index)] }

@@ -14,6 +14,9 @@ public struct Message: Sendable {
     /// The generation of the assignment under which it was delivered.
     public var generation: Int64 { batch.generation }
 
+    /// How often it was delivered, this time included, as far as the queue knows; nil from a log.
+    public var deliveryCount: Int? { batch.deliveryCounts.map { Int($0[index]) } }
+
     /// When it was produced or appended, in milliseconds since 1970.
     public var timestamp: Int64 {
         Int64(

@@ -16,6 +16,9 @@ public final class MessageBatch: @unchecked Sendable {
     /// How many messages it holds: at least one.
     public let count: Int
 
+    /// How often each message was delivered, this time included; nil where the source does not count.
+    package let deliveryCounts: [Int32]?
+
     // Allocated once, written before the initialiser returns and never again: that makes the class safe to share.
     private let storage: UnsafeMutableRawBufferPointer
     private let records: UnsafeMutableBufferPointer<UInt32>
@@ -31,18 +34,20 @@ public final class MessageBatch: @unchecked Sendable {
         startOffset: Int64,
         count: Int,
         byteCount: Int,
+        deliveryCounts: [Int32]? = nil,
         fill: (_ bytes: UnsafeMutableRawBufferPointer, _ offsets: UnsafeMutableBufferPointer<Int64>) throws -> Void
     ) throws {
         self.partition = partition
         self.generation = generation
         self.startOffset = startOffset
         self.count = count
+        self.deliveryCounts = deliveryCounts
         storage = .allocate(byteCount: max(byteCount, 1), alignment: 8)
         records = .allocate(capacity: max(count, 1))
         offsets = .allocate(capacity: max(count, 1))
         records.initialize(repeating: 0)
         offsets.initialize(repeating: 0)
-        guard count > 0, byteCount <= Int(UInt32.max) else {
+        guard count > 0, byteCount <= Int(UInt32.max), deliveryCounts.map({ $0.count == count }) ?? true else {
             throw MessageError(.malformed, "a batch of \(count) messages in \(byteCount) bytes")
         }
         try fill(storage, offsets)

@@ -10,6 +10,8 @@ public struct PipelineError: Error, Sendable, CustomStringConvertible {
         public static let stopped = Code(description: "stopped by a handler's error")
         /// The ledger could not be written or read.
         public static let ledger = Code(description: "ledger")
+        /// The source is a queue, and the pipeline has no idempotency keys.
+        public static let keysRequired = Code(description: "idempotency keys required")
         /// The pipeline is running already.
         public static let running = Code(description: "already running")
     }

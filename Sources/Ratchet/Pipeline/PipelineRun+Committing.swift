@@ -11,7 +11,11 @@ extension PipelineRun {
     /// Commits durable positions from time to time, and lets expired keys go where no message does it by the way.
     func commitNowAndThen(_ session: any SourceSession) async {
         while !Task.isCancelled {
-            await pause(for: configuration.commitInterval)
+            if source.model == .queue {
+                await acking.wait(atMost: configuration.commitInterval, clock: configuration.clock)
+            } else {
+                await pause(for: configuration.commitInterval)
+            }
             if Task.isCancelled { return }
             await commit(session)
             do {
@@ -59,6 +63,7 @@ extension PipelineRun {
     func commit(_ session: any SourceSession) async {
         await committing.take()
         defer { committing.pass() }
+        if source.model == .queue { return await ack(session) }
         let metadata = CommitMetadata(ledger: ledger.id, epoch: ledger.epoch).description
         let pending = state.withLock { state in
             let leases = state.scheduler.leases

@@ -115,13 +115,16 @@ extension PipelineRun {
             if report.published > 0 { ledger.outbox.committed(report.published) }
             state.withLock { state in
                 for (lease, watermark) in report.watermarks { state.uncommitted[lease.slot] = watermark }
+                if source.model == .queue { noteUnacked(entries, report.outcomes, &state) }
             }
+            if source.model == .queue { acking.tell() }
             let isToBeReported = change { (state: inout State) in
                 let isToBeReported = limitIntake(&state, isWindowFull: report.isWindowFull)
                 state.scheduler.returned(piece: piece, returned) { self.retryTime(of: $0, now: now) }
                 return isToBeReported
             }
             if isToBeReported { reportFullOutbox() }
+            guard source.model == .log else { return }
             progress.reached(report.watermarks.map { ($0.lease.partition, $0.watermark) })
         }
     }

@@ -13,6 +13,8 @@ final class PipelineRun<Payload: Sendable>: Sendable {
         var drains: [Int: Latch] = [:]
         /// Durable and not yet committed positions, by slot.
         var uncommitted: [Int: Int64] = [:]
+        /// Of a queue's channels: durable and not yet acked tags, by slot.
+        var unacked: [Int: [Int64]] = [:]
         var isSubmitting = false
         var isEnding = false
         var nextWaiter = 1
@@ -52,6 +54,8 @@ final class PipelineRun<Payload: Sendable>: Sendable {
     let ending = Latch()
     /// Opened when this run sends nothing more from the outbox.
     private let relayEnd = Latch()
+    /// Something can be acked: a queue gives no more than its prefetch before it is.
+    let acking = Signal()
     /// The next retry may be due earlier than the timer believes.
     let rearmed = Signal()
     /// This run's number among those that claim keys of the ledger.

@@ -8,8 +8,25 @@ public protocol Source: Sendable {
     var group: String { get }
     /// The broker's kind, as OpenTelemetry's `messaging.system` names it: `kafka`, `rabbitmq`, `ratchet`.
     var system: String { get }
+    /// What its offsets are. Default: a log's.
+    var model: SourceModel { get }
     /// Joins the group. Throws when the topic does not exist or the broker cannot be reached.
     func open() async throws -> any SourceSession
+}
+
+extension Source {
+    /// A log.
+    public var model: SourceModel { .log }
+}
+
+/// What the partitions and offsets of a source are.
+public enum SourceModel: Hashable, Sendable {
+    /// Partitions of a log: an offset stands for its message for ever, and the group's position is an offset.
+    case log
+    /// Channels of a queue: the topic is the queue, the partition one consuming channel, the offset the delivery tag,
+    /// which counts up within the channel and dies with it. Nothing that is keyed by them is persisted: a message that
+    /// comes again is known by its idempotency key alone. Sessions are ``QueueSession``s.
+    case queue
 }
 
 /// One membership in a consumer group. One task calls ``next()``; the others may be called from anywhere.

@@ -51,6 +51,9 @@ final class Delivery: Sendable {
     /// The offset of the first message, -1 when the broker does not say; or why it failed.
     var outcome: Outcome? { state.withLock { $0.outcome } }
 
+    /// How many tasks wait.
+    var waiting: Int { state.withLock { $0.waiting.count } }
+
     var version: Int { state.withLock { $0.version } }
 
     /// Called once.

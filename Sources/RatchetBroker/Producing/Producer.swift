@@ -160,7 +160,7 @@ extension Producer {
             pieces += own
             handed.deliveries.append(own.map(\.delivery))
         }
-        while let oldest = try add(pieces) { _ = try await outcome(of: oldest) }
+        try await add(pieces)
         if settings.acks == .none { forget(&handed, confirmed) }
         return handed
     }
@@ -187,10 +187,22 @@ extension Producer {
         }
     }
 
-    private func add(_ pieces: [ProducerLane.Piece]) throws -> Delivery? {
+    private func add(_ pieces: [ProducerLane.Piece]) async throws {
+        var ticket: UInt64?
+        do {
+            while let oldest = try add(pieces, &ticket) { _ = try await outcome(of: oldest) }
+        } catch {
+            state.withLock { $0.giveBack(ticket) }
+            throw error
+        }
+    }
+
+    private func add(_ pieces: [ProducerLane.Piece], _ ticket: inout UInt64?) throws -> Delivery? {
         var effects = ProducerEffects()
         let now = broker.clock.now
-        let oldest = try state.withLock { state throws(BrokerError) in try state.add(pieces, now: now, &effects) }
+        let oldest = try state.withLock { state throws(BrokerError) in
+            try state.add(pieces, ticket: &ticket, now: now, &effects)
+        }
         perform(effects)
         return oldest
     }
@@ -213,6 +225,9 @@ extension Producer {
             }
         }
     }
+
+    /// How many deliveries it holds in memory.
+    var held: Int { state.withLock { $0.held } }
 
     /// Sends again what is due.
     func tick() {

@@ -41,9 +41,14 @@ struct ProducerState {
     private let settings: ProducerSettings
     /// By the partitions' uids.
     private var lanes: [UInt32: ProducerLane] = [:]
-    /// In the order in which they were handed over; those in front that are settled are gone.
-    private var unsettled = Deque<Delivery>()
+    /// In the order in which they were handed over; some of them are settled by now.
+    private var handed = Deque<Delivery>()
+    /// How many of them are not.
+    private var unsettled = 0
     private var lastNumber: UInt64 = 0
+    /// Who waits for room, first come, first served: else a large batch could wait for ever.
+    private var tickets = Deque<UInt64>()
+    private var lastTicket: UInt64 = 0
     private var messages = 0
     private var bytes = 0
     private var outgoing = Deque<Outgoing>()
@@ -55,8 +60,11 @@ struct ProducerState {
 
     init(settings: ProducerSettings) { self.settings = settings }
 
+    /// How many deliveries it still holds, settled ones among them.
+    var held: Int { handed.count }
+
     /// What is not settled yet.
-    var pending: [Delivery] { Array(unsettled) }
+    var pending: [Delivery] { handed.filter { !$0.isTaken } }
 
     /// When the partition's messages are to be sent again.
     func due(in uid: UInt32) -> Duration? { lanes[uid]?.schedule.due }
@@ -72,21 +80,38 @@ struct ProducerState {
 
     // MARK: Handing over
 
-    /// Takes all pieces or, when there is no room for them, none: then returns a delivery that must be settled first.
+    /// Takes all pieces or, when there is no room for them, none: then returns a delivery that must be settled first,
+    /// and gives a ticket for the next attempt.
     mutating func add(
-        _ handed: [ProducerLane.Piece],
+        _ arriving: [ProducerLane.Piece],
+        ticket: inout UInt64?,
         now: Duration,
         _ effects: inout ProducerEffects
     ) throws(BrokerError) -> Delivery? {
         if let end { throw end }
-        let count = handed.reduce(0) { $0 + $1.delivery.messages }
-        let size = handed.reduce(0) { $0 + $1.delivery.bytes }
+        let count = arriving.reduce(0) { $0 + $1.delivery.messages }
+        let size = arriving.reduce(0) { $0 + $1.delivery.bytes }
         let fits = messages + count <= settings.maximumInFlight && bytes + size <= settings.maximumInFlightBytes
-        guard fits || messages == 0 else { return unsettled.first }
+        let isNext = tickets.first == ticket
+        if !isNext || !fits, messages > 0 {
+            if ticket == nil {
+                lastTicket += 1
+                ticket = lastTicket
+                tickets.append(lastTicket)
+            }
+            return handed.first
+        }
+        giveBack(ticket)
         messages += count
         bytes += size
-        for piece in handed { add(piece, now: now, &effects) }
+        for piece in arriving { add(piece, now: now, &effects) }
         return nil
+    }
+
+    /// Nobody waits with this ticket any more.
+    mutating func giveBack(_ ticket: UInt64?) {
+        guard let ticket else { return }
+        tickets.removeAll { $0 == ticket }
     }
 
     private mutating func add(_ piece: ProducerLane.Piece, now: Duration, _ effects: inout ProducerEffects) {
@@ -98,7 +123,8 @@ struct ProducerState {
             bytes: piece.delivery.bytes,
             deadline: now + settings.deliveryTimeout
         )
-        unsettled.append(piece.delivery)
+        handed.append(piece.delivery)
+        unsettled += 1
         lanes[log.uid, default: ProducerLane(log: log, schedule: DeliverySchedule(limits: settings.limits))]
             .pieces[lastNumber] = piece
         handle(.add(group), log.uid, now: now, &effects)
@@ -157,7 +183,13 @@ struct ProducerState {
             case .delayed: effects.woken += lanes[uid]?.deliveries ?? []
             }
         }
-        while let first = unsettled.first, first.isTaken { unsettled.removeFirst() }
+        forgetSettled()
+    }
+
+    private mutating func forgetSettled() {
+        while let first = handed.first, first.isTaken { handed.removeFirst() }
+        // Behind one that is tried for long many others may be settled.
+        if handed.count > 2 * unsettled + 64 { handed.removeAll(where: \.isTaken) }
     }
 
     private mutating func send(_ batch: DeliverySchedule.Batch, _ uid: UInt32) {
@@ -174,6 +206,7 @@ struct ProducerState {
     ) {
         guard let delivery = lanes[uid]?.pieces.removeValue(forKey: number)?.delivery else { return }
         delivery.take()
+        unsettled -= 1
         messages -= delivery.messages
         bytes -= delivery.bytes
         effects.settled.append((delivery, outcome))

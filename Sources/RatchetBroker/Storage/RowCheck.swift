@@ -7,7 +7,7 @@ enum RowCheck {
         try environment.read { transaction in
             let sealed = [
                 ("topic", tables.topics), ("partition", tables.partitions), ("committed offset", tables.offsets),
-                ("group", tables.groups), ("deleted partition", tables.garbage),
+                ("group", tables.groups), ("shared group", tables.shared), ("deleted partition", tables.garbage),
                 ("producer", tables.producers), ("producer's sequence", tables.sequences),
             ]
             for (kind, table) in sealed {

@@ -16,6 +16,8 @@ struct Tables: Sendable {
     let offsets: Table
     /// The last generation of each group by name.
     let groups: Table
+    /// What shared groups have settled by topic id, partition and group.
+    let shared: Table
     /// The uids of deleted partitions that still have chunks.
     let garbage: Table
     /// ``ProducerRow``s by transactional id.
@@ -32,6 +34,8 @@ final class Storage: Sendable {
     let tables: Tables
     /// The broker's id: 32 hexadecimal digits, made at creation.
     let id: String
+    /// Whether what is written survives a restart, and a loss of power.
+    let isDurable: Bool
     private let environment: Environment
     private let writer: WriterThread
     private let temporaryDirectory: String?
@@ -55,6 +59,7 @@ final class Storage: Sendable {
     /// Opens the directory, or creates it; a temporary one, removed at the end, when it is nil.
     init(at directory: String?, _ settings: Settings, id newID: [UInt8]) throws {
         let temporary = directory == nil ? try Platform.makeTemporaryDirectory() : nil
+        isDurable = temporary == nil && settings.isDurable
         do {
             let path = directory ?? temporary ?? ""
             // Nobody may be writing while the pages are checked.
@@ -62,7 +67,7 @@ final class Storage: Sendable {
             environment = try Self.openEnvironment(
                 at: path,
                 maximumBytes: settings.maximumBytes,
-                isDurable: temporary == nil && settings.isDurable,
+                isDurable: isDurable,
                 checksPages: settings.checksFile,
                 newID
             )
@@ -114,7 +119,9 @@ final class Storage: Sendable {
             try transaction.put(Array(kind.utf8), for: Array("kind".utf8), in: meta)
             try transaction.put(format, for: Array("format".utf8), in: meta)
             try transaction.putSealed(id, for: Array("id".utf8), in: meta)
-            for name in ["topics", "log", "partitions", "offsets", "groups", "garbage", "producers", "sequences"] {
+            for name in [
+                "topics", "log", "partitions", "offsets", "groups", "shared", "garbage", "producers", "sequences",
+            ] {
                 _ = try transaction.table(name, create: true)
             }
         }
@@ -160,6 +167,7 @@ extension Tables {
         partitions = try Self.existing("partitions", transaction, path)
         offsets = try Self.existing("offsets", transaction, path)
         groups = try Self.existing("groups", transaction, path)
+        shared = try Self.existing("shared", transaction, path)
         garbage = try Self.existing("garbage", transaction, path)
         producers = try Self.existing("producers", transaction, path)
         sequences = try Self.existing("sequences", transaction, path)

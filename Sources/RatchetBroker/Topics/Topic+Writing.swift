@@ -103,6 +103,7 @@ extension Topic {
             }
         }
         try OffsetTable.removeAll(of: self, in: transaction, tables)
+        try SharedTable.removeAll(of: self, in: transaction, tables)
     }
 }
 

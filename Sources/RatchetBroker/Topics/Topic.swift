@@ -31,15 +31,17 @@ final class Topic: Sendable {
         self.name = name
         self.row = row
         id = row.id.hexadecimal
-        logs = known + row.uids.enumerated().dropFirst(known.count).map { number, uid in
-            PartitionLog(
-                uid: uid,
-                partition: TopicPartition(name, number),
-                settings: row.settings,
-                row: PartitionRow(),
-                home: home
-            )
-        }
+        logs =
+            known
+            + row.uids.enumerated().dropFirst(known.count).map { number, uid in
+                PartitionLog(
+                    uid: uid,
+                    partition: TopicPartition(name, number),
+                    settings: row.settings,
+                    row: PartitionRow(),
+                    home: home
+                )
+            }
     }
 
     /// The partition for the messages without a key of one batch: each batch goes to the next.

@@ -107,6 +107,8 @@ extension SimulatedFault {
         case .hangHandlers:
             ("handlers of pipeline \(member) begin to hang", "handlers of pipeline \(member) hang no more")
         case .badSends: ("sends begin to fail", "sends fail no more")
+        case .failLedgerCommit:
+            ("the next commit of the ledger is to fail", "a process whose ledger has failed is replaced by a new one")
         default:
             ("it begins: \(kind.rawValue)\(whose)", "it ends: \(kind.rawValue)\(whose)")
         }

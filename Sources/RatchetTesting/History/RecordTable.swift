@@ -71,6 +71,8 @@ struct KnownRecords: Sendable {
     /// Of the others: those that no commit has passed, and those that one has.
     private var late = Heap<Entry>()
     private var behind = Heap<Entry>()
+    /// Late ones below this were passed all the same: a heap is not gone through for it.
+    private var floor: Int64 = 0
 
     /// Adds a record that no commit has passed.
     mutating func add(_ entry: Entry) {
@@ -91,11 +93,13 @@ struct KnownRecords: Sendable {
     /// Takes all records from `offset` on for not passed; no commit has gone less far.
     mutating func reopen(from offset: Int64) {
         next = rising.firstIndex(past: { $0.offset >= offset })
+        floor = min(floor, offset)
         while let highest = behind.max, highest.offset >= offset { late.insert(behind.removeMax()) }
     }
 
     /// Takes the lowest record below `offset` that was not passed yet.
     mutating func pass(below offset: Int64) -> Entry? {
+        while let lowest = late.min, lowest.offset < floor { behind.insert(late.removeMin()) }
         let isRising = next < rising.count && rising[next].offset < offset
         if let lowest = late.min, lowest.offset < offset, !isRising || lowest.offset < rising[next].offset {
             behind.insert(late.removeMin())
@@ -109,6 +113,6 @@ struct KnownRecords: Sendable {
     /// Takes all records below `offset` that were not passed yet.
     mutating func passAll(below offset: Int64) {
         next = max(next, rising.firstIndex(past: { $0.offset >= offset }))
-        while let lowest = late.min, lowest.offset < offset { behind.insert(late.removeMin()) }
+        floor = max(floor, offset)
     }
 }

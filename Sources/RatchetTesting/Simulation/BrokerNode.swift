@@ -24,6 +24,9 @@ final class BrokerNode: Sendable {
 
     var cluster: String { state.withLock { $0.cluster } }
 
+    /// Grows with each start.
+    var life: UInt64 { state.withLock { $0.life } }
+
     var isRunning: Bool { state.withLock { $0.broker != nil } }
 
     func running() throws -> Broker {

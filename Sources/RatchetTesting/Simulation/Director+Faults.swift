@@ -1,3 +1,4 @@
+import LMDB
 import Synchronization
 
 // The faults of a run: when each begins, what it does, and how it is over.
@@ -45,6 +46,9 @@ extension Director {
             return { process.comeBack(fault.member) }
         case .resetOffset: return try await resetOffset(fault)
         case .makeTopicAnew: return try await makeTopicAnew()
+        case .failLedgerCommit:
+            guard let ledger = process.failNextCommit(fault.time % 2 == 0 ? .written : .unwritten) else { return {} }
+            return { if try await process.replace(ledger) { world.injected.note(fault.kind) } }
         case .cutOff: return links.isEmpty ? {} : cutOff(links[fault.member])
         case .badSends, .duplicatePackets: return set(fault.kind, producers + links)
         case .slowNetwork, .loseAnswers, .badCommits, .badHandlers, .hangHandlers, .reorderPackets:

@@ -6,7 +6,7 @@ import Synchronization
 
 /// The process of the pipelines and their ledger in a simulation.
 final class PipelineNode: Sendable {
-    private struct State {
+    struct State {
         var ledger: Ledger?
         var process: SimulatedProcess?
         var links: [SimulatedLink] = []
@@ -19,9 +19,9 @@ final class PipelineNode: Sendable {
         var life: UInt64 = 0
     }
 
-    private let world: World
+    let world: World
     private let broker: BrokerNode
-    private let state = Mutex(State())
+    let state = Mutex(State())
 
     init(_ world: World, _ broker: BrokerNode) {
         self.world = world
@@ -45,6 +45,9 @@ final class PipelineNode: Sendable {
         configuration.longestDowntime = .seconds(60)
         if world.hasCollisions { configuration.fingerprintBits = 5 }
         let ledger = try Ledger(at: "\(world.directory)/ledger", configuration: configuration)
+        // A commit may have reached the file though the process before was told that it had failed.
+        world.record.see(ledger, world.scenario.effects)
+        world.record.seeDeadLetters(in: ledger)
         let links = (0..<world.scenario.members).map { member in
             SimulatedLink(world, purpose: 1_000 * life + UInt64(member))
         }
@@ -65,14 +68,18 @@ final class PipelineNode: Sendable {
             if !state.withLock({ $0.absent.contains(member) }) {
                 let service = pipeline(member, link, ledger)
                 // Whatever it ends with, it is begun again. A service group has tasks that run beside the simulation.
+                var end: (any Error)?
+                let life = broker.life
                 do {
                     try await testGracefulShutdown { shutdown in
                         state.withLock { $0.shutdowns[member] = shutdown }
                         try await service.run()
                     }
-                } catch { _ = error }
+                } catch { end = error }
                 if link.isDead { return }
                 state.withLock { $0.shutdowns[member] = nil }
+                // Nothing more can be done in this process.
+                if ledger.failure != nil { return check(end, of: member, isAlone: broker.life == life) }
             }
             do { try await world.clock.sleep(for: .milliseconds(200)) } catch { return }
         }
@@ -83,8 +90,8 @@ final class PipelineNode: Sendable {
         let reset = state.withLock { $0.reset }
         let effects = world.scenario.effects
         let see: @Sendable () -> Void = {
-            // A process that has died reads nothing any more.
-            if !link.isDead { world.record.see(ledger, effects) }
+            // A process that has died reads nothing any more, and one whose ledger has failed nothing of that.
+            if !link.isDead, ledger.failure == nil { world.record.see(ledger, effects) }
         }
         let source = SimulatedSource(
             cluster: broker.cluster,
@@ -126,15 +133,11 @@ final class PipelineNode: Sendable {
         let record = world.record
         configuration.settled = { entry, outcome in
             see()
-            let make: SimulatedRecord.Making
             switch outcome {
-            case .duplicate, .redelivered: make = History.Event.skipped
-            case .deadLettered:
-                make = History.Event.deadLettered
-                record.deadLettered(entry.message)
+            case .duplicate, .redelivered: record.add(entry.message, History.Event.skipped)
+            case .deadLettered: record.deadLettered(entry.message)
             default: return
             }
-            record.add(entry.message, make)
         }
         return configuration
     }

@@ -36,6 +36,9 @@ public struct SimulatedFault: Hashable, Sendable, CustomStringConvertible {
         case resetOffset
         /// The topic is deleted, and made anew under the same name afterwards: with another id, and offsets from 0.
         case makeTopicAnew
+        /// A commit of the ledger fails, whether it has reached the file or not. The pipelines end, and a new process
+        /// takes over afterwards.
+        case failLedgerCommit
 
         /// All that happens without an operator. One who resets offsets may ask for effects once more.
         public static let withoutOperator = allCases.filter { $0 != .resetOffset && $0 != .makeTopicAnew }
@@ -46,7 +49,7 @@ public struct SimulatedFault: Hashable, Sendable, CustomStringConvertible {
                 .reorderPackets:
                 true
             case .crashProcess, .crashBroker, .freezeProcess, .leapClock, .badSends, .duplicatePackets, .resetOffset,
-                .makeTopicAnew:
+                .makeTopicAnew, .failLedgerCommit:
                 false
             }
         }
@@ -71,15 +74,35 @@ public struct SimulatedFault: Hashable, Sendable, CustomStringConvertible {
     static func plan(seed: UInt64, count: Int, of kinds: [Kind], members: Int, until end: Int) -> [SimulatedFault] {
         if kinds.isEmpty { return [] }
         var random = SeededGenerator(seed: seed, purpose: 1)
-        return (0..<random.next(in: 0..<count + 1)).map { _ in
-            SimulatedFault(
-                kind: kinds[random.next(in: 0..<kinds.count)],
-                time: random.next(in: 0..<end),
-                duration: random.chance(30) ? random.next(in: 1..<500) : random.next(in: 500..<12_000),
-                member: random.next(in: 0..<members)
-            )
-        }.sorted {
+        let others = kinds.filter { $0 != .failLedgerCommit }
+        let drawn = others.isEmpty ? kinds : others
+        var faults = (0..<random.next(in: 0..<count + 1)).map { _ in
+            one(of: drawn, members: members, until: end, &random)
+        }
+        // By draws of its own: the schedules of seeds that were noted before there was this kind stay as they are.
+        var own = SeededGenerator(seed: seed, purpose: 13)
+        if drawn.count < kinds.count, faults.count < count, own.chance(failingCommits) {
+            faults.append(one(of: [.failLedgerCommit], members: members, until: end, &own))
+        }
+        return faults.sorted {
             ($0.time, $0.duration, $0.member, $0.kind.rawValue) < ($1.time, $1.duration, $1.member, $1.kind.rawValue)
         }
+    }
+
+    /// In how many of a hundred runs with other faults a commit of the ledger fails.
+    private static let failingCommits = 20
+
+    private static func one(
+        of kinds: [Kind],
+        members: Int,
+        until end: Int,
+        _ random: inout SeededGenerator
+    ) -> SimulatedFault {
+        SimulatedFault(
+            kind: kinds[random.next(in: 0..<kinds.count)],
+            time: random.next(in: 0..<end),
+            duration: random.chance(30) ? random.next(in: 1..<500) : random.next(in: 500..<12_000),
+            member: random.next(in: 0..<members)
+        )
     }
 }

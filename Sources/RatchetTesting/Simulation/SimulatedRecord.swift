@@ -17,8 +17,8 @@ final class SimulatedRecord: Sendable {
         var effects: Set<SimulatedEffect> = []
         /// The newest generation of each partition.
         var generations: [TopicPartition: Int64] = [:]
-        /// The messages whose pipeline says that they are dead letters.
-        var deadLettered: Set<String> = []
+        /// The deliveries that are dead letters.
+        var deadLettered: Set<DeadDelivery> = []
         var incarnations = Incarnations()
         /// The partitions, by their names in the history, that some pipeline has begun with.
         var started: Set<TopicPartition> = []
@@ -59,27 +59,6 @@ final class SimulatedRecord: Sendable {
 
     /// Whether any handler has started.
     var hasStarted: Bool { state.withLock { state in state.entries.contains { $0.event.kind == .started } } }
-
-    /// A pipeline says that it has put a message among the ledger's dead letters.
-    func deadLettered(_ message: Message) { state.withLock { _ = $0.deadLettered.insert(message.text) } }
-
-    /// Looks in the ledger for what was put there; what is missing is a problem.
-    func findDeadLetters(in ledger: Ledger) {
-        do {
-            var found: Set<String> = []
-            var last: UInt64 = 0
-            while let letters = try ledger.reader.deadLetters(after: last).nonEmpty {
-                for letter in letters { found.insert(String(decoding: letter.payload, as: UTF8.self)) }
-                last = letters[letters.count - 1].id
-            }
-            state.withLock { state in
-                let missing = state.deadLettered.subtracting(found).sorted()
-                if !missing.isEmpty { state.problems.append("dead letters that are not in the ledger: \(missing)") }
-            }
-        } catch {
-            state.withLock { $0.problems.append("the dead letters cannot be read: \(error)") }
-        }
-    }
 
     /// Records the effects that the ledger holds and did not hold before; that they cannot be read is a problem.
     func see(_ ledger: Ledger, _ read: (LedgerReader) throws -> [SimulatedEffect]) {
@@ -139,8 +118,4 @@ final class SimulatedRecord: Sendable {
             return history
         }
     }
-}
-
-extension Array {
-    fileprivate var nonEmpty: Self? { isEmpty ? nil : self }
 }

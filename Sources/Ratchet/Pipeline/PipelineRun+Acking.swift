@@ -1,0 +1,66 @@
+import Logging
+import Synchronization
+
+#if CrashPoints
+    import LMDB
+#endif
+
+extension PipelineRun {
+    /// Remembers the tags of what is durable, until they are acked.
+    func noteUnacked(_ entries: [SettlementEntry], _ outcomes: [SettlementOutcome], _ state: inout State) {
+        for (entry, outcome) in zip(entries, outcomes) {
+            switch outcome {
+            case .processed, .duplicate, .redelivered, .deadLettered, .discarded:
+                state.unacked[entry.batch.lease.slot, default: []].append(entry.offset)
+            case .deferred, .failed, .stopped, .fenced: break
+            }
+        }
+    }
+
+    /// Acks what is durable: the done prefix of each channel at once, and what is done above it one by one. Never what
+    /// the ledger has not synced.
+    func ack(_ session: any SourceSession) async {
+        let pending = takeUnacked()
+        guard !pending.isEmpty else { return }
+        do {
+            guard let session = session as? any QueueSession else {
+                throw SourceError(.invalidArgument, "the source says that it is a queue, and its session cannot ack")
+            }
+            #if CrashPoints
+                CrashPoint.pipelineCommitting.reach()
+            #endif
+            try await session.ack(pending.map(\.ack))
+            #if CrashPoints
+                CrashPoint.pipelineCommitted.reach()
+            #endif
+        } catch {
+            // The keys are in the ledger: what comes again is known by them, and nothing is lost.
+            logger.warning("acks failed, tried again later", metadata: [LogKeys.error: "\(error)"])
+            state.withLock { state in
+                for (lease, ack) in pending where !lease.isFenced && state.drains[lease.slot] != nil {
+                    state.unacked[lease.slot, default: []] += ack.tags
+                    if state.uncommitted[lease.slot] == nil {
+                        state.uncommitted[lease.slot] = ack.through.map { $0 + 1 }
+                    }
+                }
+            }
+        }
+    }
+
+    private func takeUnacked() -> [(lease: PartitionLease, ack: QueueAck)] {
+        state.withLock { state in
+            state.scheduler.leases.compactMap { lease in
+                let watermark = state.uncommitted.removeValue(forKey: lease.slot)
+                let tags = (state.unacked.removeValue(forKey: lease.slot) ?? []).filter { $0 >= watermark ?? 0 }
+                guard watermark != nil || !tags.isEmpty else { return nil }
+                let ack = QueueAck(
+                    partition: lease.partition,
+                    generation: lease.generation,
+                    through: watermark.map { $0 - 1 },
+                    tags: tags.sorted()
+                )
+                return (lease, ack)
+            }
+        }
+    }
+}

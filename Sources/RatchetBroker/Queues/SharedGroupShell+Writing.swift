@@ -1,0 +1,102 @@
+import LMDB
+import Logging
+import Ratchet
+import Synchronization
+
+extension SharedGroupShell {
+    /// What a piece has taken, told to the group when it comes back.
+    private final class Taken: Sendable {
+        let write = Mutex<SharedGroup.Write?>(nil)
+    }
+
+    func persist() {
+        let taken = Taken()
+        // Beyond the quota too, as it replaces rows: a full broker can still be consumed from.
+        let job = WriteJob(byteCount: 0, reclaims: true) { [self] transaction in
+            let write = try state.withLock { state in
+                if let failure = state.failure { throw failure }
+                return state.core.takeWrite()
+            }
+            taken.write.withLock { $0 = write }
+            try put(write, in: transaction)
+        } done: { [self] result in
+            returned(taken.write.withLock { $0 }, result)
+        }
+        storage.submit(job)
+    }
+
+    private func put(_ write: SharedGroup.Write, in transaction: borrowing WriteTransaction) throws {
+        do {
+            for (partition, row) in write.rows {
+                try SharedTable.write(row, topic, partition, name, in: transaction, storage.tables)
+            }
+        } catch {
+            // At once: a later piece of this transaction must not write what was to be settled by this one.
+            state.withLock { $0.failure = error }
+            throw error
+        }
+    }
+
+    private func returned(_ write: SharedGroup.Write?, _ result: Result<Void, any Error>) {
+        switch result {
+        case .success: if let write { tell(.persisted(write)) }
+        case .failure(let error):
+            // The storage has failed for good, or the topic is gone: nothing of the group can be written any more.
+            logger.error("What was answered cannot be written.", metadata: LogKeys.error(error, group: name))
+            let waiting = state.withLock { state in
+                if state.end == nil { state.end = error }
+                defer { state.requests = [:] }
+                // Any order: all of them are told the same.
+                return Array(state.requests.values)
+            }
+            for request in waiting { request.resume(throwing: error) }
+            end(error)
+        }
+    }
+
+    /// Appends to the dead-letter topic and settles, in one transaction.
+    func bury(_ letters: [SharedGroup.DeadLetter], _ request: SharedGroup.RequestID?) {
+        let destination = state.withLock { $0.settings.deadLetterTopic } ?? ""
+        let batch: RoutedBatch
+        do { batch = try deadLetters.batch(of: letters, from: self, to: destination) } catch {
+            return notBuried(letters, request, error)
+        }
+        let taken = Taken()
+        let tables = storage.tables
+        let job = WriteJob(byteCount: batch.byteCount, reclaims: true) { [self] transaction in
+            let rows = try deadLetters.append(batch, in: transaction, tables)
+            let write = try state.withLock { state in
+                if let failure = state.failure { throw failure }
+                _ = state.core.handle(.deadLetterWritten(letters), now: clock.now)
+                return state.core.takeWrite(isAsked: false)
+            }
+            taken.write.withLock { $0 = write }
+            try put(write, in: transaction)
+            return rows
+        } done: { [self] result in
+            let write = taken.write.withLock { $0 }
+            switch result {
+            case .success(let rows):
+                for (log, row) in rows { log.publish(row) }
+                tell(.deadLettered(letters))
+                if let write { tell(.persisted(write)) }
+                let waiting = request.flatMap { request in state.withLock { $0.requests.removeValue(forKey: request) } }
+                waiting?.resume()
+            case .failure(let error):
+                if write != nil { return returned(write, .failure(error)) }
+                notBuried(letters, request, error)
+            }
+        }
+        storage.submit(job)
+    }
+
+    private func notBuried(_ letters: [SharedGroup.DeadLetter], _ request: SharedGroup.RequestID?, _ error: any Error) {
+        logger.error(
+            "Messages cannot be moved to the dead-letter topic: they are delivered again.",
+            metadata: LogKeys.error(error, group: name)
+        )
+        tell(.notDeadLettered(letters))
+        let waiting = request.flatMap { request in state.withLock { $0.requests.removeValue(forKey: request) } }
+        waiting?.resume(throwing: error)
+    }
+}

@@ -1,0 +1,272 @@
+import Logging
+import Ratchet
+import Synchronization
+
+/// One group of competing consumers: performs what its ``SharedGroup`` decides.
+final class SharedGroupShell: Sendable {
+    typealias ConsumerID = SharedGroup.ConsumerID
+    typealias Answered = CheckedContinuation<Void, any Error>
+
+    struct State {
+        var core: SharedGroup
+        /// In the order in which they came.
+        var consumers: [SharedConsumer] = []
+        var requests: [SharedGroup.RequestID: Answered] = [:]
+        var lastRequest: SharedGroup.RequestID = 0
+        var settings: QueueSettings
+        /// Why nobody gets anything any more.
+        var end: (any Error)?
+        /// Why nothing of the group can be written any more.
+        var failure: (any Error)?
+
+        func consumer(_ id: ConsumerID) -> SharedConsumer? { consumers.first { $0.id == id } }
+
+        mutating func remove(_ id: ConsumerID) -> SharedConsumer? {
+            consumers.firstIndex { $0.id == id }.map { consumers.remove(at: $0) }
+        }
+    }
+
+    let name: String
+    let topic: Topic
+    let storage: Storage
+    let places: Mutex<[LogReader.Place?]>
+    let deadLetters: DeadLetterWriter
+    let clock: BrokerClock
+    let logger: Logger
+    let state: Mutex<State>
+
+    init(
+        name: String,
+        topic: Topic,
+        settings: QueueSettings,
+        core: SharedGroup,
+        storage: Storage,
+        deadLetters: DeadLetterWriter,
+        clock: BrokerClock,
+        logger: Logger
+    ) {
+        self.name = name
+        self.topic = topic
+        self.storage = storage
+        self.deadLetters = deadLetters
+        self.clock = clock
+        self.logger = logger
+        places = Mutex(Array(repeating: nil, count: topic.logs.count))
+        state = Mutex(State(core: core, settings: settings))
+        for (number, log) in topic.logs.enumerated() {
+            log.follow(SharedLogFollower(group: self, partition: number, log: log))
+            // It may have grown since the group was made of it.
+            tell(.log(partition: number, log.range))
+        }
+    }
+
+    /// Takes these settings on; throws unless they are what the group's consumers have.
+    func use(_ settings: QueueSettings, _ limits: SharedGroup.Limits) throws(BrokerError) {
+        try state.withLock { state throws(BrokerError) in
+            guard settings != state.settings else { return }
+            guard state.consumers.isEmpty else {
+                throw BrokerError(
+                    .invalidArgument,
+                    "\(place) has consumers with other settings, \(state.settings): close them first"
+                )
+            }
+            state.settings = settings
+            state.core.limits = limits
+        }
+    }
+
+    // MARK: Consumers
+
+    /// A new consumer, whose number is on the disk.
+    func join(prefetch: Int, autoAck: Bool, limits: LogReader.Limits, told signal: Signal) async throws
+        -> SharedConsumer
+    {
+        let (topic, name, tables) = (topic, name, storage.tables)
+        let id = try await storage.write(reclaims: true) {
+            try SharedTable.newConsumer(topic, name, in: $0, tables)
+        }
+        let consumer = SharedConsumer(id: id, group: self, limits: limits, told: signal)
+        try change { state throws in
+            if let end = state.end { throw end }
+            let limit = state.core.limits.maximumConsumers
+            guard state.core.consumers.count < limit else {
+                throw BrokerError(
+                    .limitReached,
+                    "a consumer of \(self.place) would be one more than maximumConsumers, \(limit)"
+                )
+            }
+            state.consumers.append(consumer)
+            return (state.core.handle(.join(id, prefetch: prefetch, autoAck: autoAck), now: self.clock.now), ())
+        }
+        logger.info("A consumer has joined.", metadata: LogKeys.queue(self, id))
+        return consumer
+    }
+
+    /// What the consumer had not answered goes to the others. Idempotent.
+    func leave(_ id: ConsumerID) {
+        let hasLeft = change { state in
+            guard state.remove(id) != nil else { return ([], false) }
+            return (state.core.handle(.leave(id), now: self.clock.now), true)
+        }
+        if hasLeft { logger.info("A consumer has left.", metadata: LogKeys.queue(self, id)) }
+    }
+
+    /// Throws why the group is none any more, or the consumer is none.
+    func check(_ id: ConsumerID) throws {
+        try state.withLock { state in
+            if let end = state.end { throw end }
+            guard state.consumer(id) != nil else { throw refusal(.fenced, id) }
+        }
+    }
+
+    func tell(_ event: SharedGroup.Event) {
+        change { ($0.core.handle(event, now: self.clock.now), ()) }
+    }
+
+    /// Consumers that were silent for too long. Who waits for something is not silent, whatever it waits for.
+    func tick() {
+        change { state in
+            var actions: [SharedGroup.Action] = []
+            for consumer in state.consumers where consumer.isInNext {
+                actions += state.core.handle(.seen(consumer.id), now: self.clock.now)
+            }
+            return (actions + state.core.handle(.tick, now: self.clock.now), ())
+        }
+    }
+
+    /// Answers deliveries, and returns once that is durable.
+    func settle(_ id: ConsumerID, through: Int64?, tags: [Int64], _ answer: SharedGroup.Answer) async throws {
+        try await withCheckedThrowingContinuation { (continuation: Answered) in
+            change { state in
+                if let end = state.end {
+                    continuation.resume(throwing: end)
+                    return ([], ())
+                }
+                state.lastRequest += 1
+                state.requests[state.lastRequest] = continuation
+                let event = SharedGroup.Event.settle(id, through: through, tags: tags, answer, state.lastRequest)
+                return (state.core.handle(event, now: self.clock.now), ())
+            }
+        }
+    }
+
+    /// All consumers leave, in good order.
+    func close(_ error: any Error) {
+        change { state in
+            let consumers = state.core.consumers.map(\.id)
+            return (consumers.flatMap { state.core.handle(.leave($0), now: self.clock.now) }, ())
+        }
+        end(error)
+    }
+
+    /// Nobody gets anything any more; what is on its way to the disk is still told.
+    func end(_ error: any Error) {
+        let consumers = state.withLock { state in
+            if state.end == nil { state.end = error }
+            defer { state.consumers = [] }
+            return state.consumers
+        }
+        for consumer in consumers { consumer.wake() }
+    }
+
+    var place: String { "queue '\(topic.name)' of group '\(name)'" }
+
+    var hasWaiting: Bool { state.withLock { $0.consumers.contains { $0.isInNext } } }
+
+    func wakeStalled() {
+        for consumer in state.withLock({ $0.consumers }) { consumer.wakeIfStalled() }
+    }
+
+    /// How many messages the partitions remember one by one; for tests.
+    var spans: [Int] { state.withLock { $0.core.partitions.map(\.span) } }
+}
+
+// MARK: - Decisions
+
+extension SharedGroupShell {
+    /// What follows from a decision, to be done outside of the lock.
+    private enum Effect {
+        case wake(SharedConsumer)
+        case resume(Answered)
+        case fail(Answered, any Error)
+        case persist
+        case bury([SharedGroup.DeadLetter], SharedGroup.RequestID?)
+        case evicted(SharedConsumer)
+    }
+
+    @discardableResult
+    private func change<R: Sendable, E: Error>(
+        _ body: (inout State) throws(E) -> ([SharedGroup.Action], R)
+    ) throws(E) -> R {
+        let (effects, result) = try state.withLock { (state) throws(E) -> ([Effect], R) in
+            let (actions, result) = try body(&state)
+            var effects: [Effect] = []
+            for action in actions { effects += self.effects(of: action, &state) }
+            return (effects, result)
+        }
+        for effect in effects { perform(effect) }
+        return result
+    }
+
+    private func effects(of action: SharedGroup.Action, _ state: inout State) -> [Effect] {
+        switch action {
+        case .deliver(let id, let deliveries):
+            guard let consumer = state.consumer(id) else { return [] }
+            consumer.deliver(deliveries)
+            return [.wake(consumer)]
+        case .persist: return [.persist]
+        case .confirm(let ids):
+            return ids.compactMap { state.requests.removeValue(forKey: $0).map { .resume($0) } }
+        case .refuse(let request, let reason):
+            return state.requests.removeValue(forKey: request).map { [.fail($0, refusal(reason, nil))] } ?? []
+        case .deadLetter(let letters, let request): return [.bury(letters, request)]
+        case .evicted(let id): return state.remove(id).map { [.evicted($0)] } ?? []
+        }
+    }
+
+    private func perform(_ effect: Effect) {
+        switch effect {
+        case .wake(let consumer): consumer.wake()
+        case .resume(let request): request.resume()
+        case .fail(let request, let error): request.resume(throwing: error)
+        case .persist: persist()
+        case .bury(let letters, let request): bury(letters, request)
+        case .evicted(let consumer):
+            logger.warning(
+                "A consumer was silent for too long and is evicted.",
+                metadata: LogKeys.queue(self, consumer.id)
+            )
+            consumer.wake()
+        }
+    }
+
+    private func refusal(_ reason: SharedGroup.Refusal, _ id: ConsumerID?) -> SourceError {
+        switch reason {
+        case .fenced:
+            SourceError(
+                .fenced,
+                "the consumer of \(place) is none any more, and what it had is delivered to others: open another one"
+            )
+        case .unknownTag(let tag): SourceError(.invalidArgument, "tag \(tag) of \(place) was never delivered")
+        case .settledTag(let tag): SourceError(.invalidArgument, "tag \(tag) of \(place) was answered before")
+        }
+    }
+}
+
+/// Tells a shared group of a partition that has grown.
+private final class SharedLogFollower: LogFollower {
+    private let group: SharedGroupShell
+    private let partition: Int
+    private let log: PartitionLog
+
+    init(group: SharedGroupShell, partition: Int, log: PartitionLog) {
+        self.group = group
+        self.partition = partition
+        self.log = log
+    }
+
+    func logHasGrown() {
+        group.tell(.log(partition: partition, log.range))
+        group.wakeStalled()
+    }
+}

@@ -1,0 +1,60 @@
+import Ratchet
+import Synchronization
+
+/// The broker's groups of competing consumers, made at their first use.
+final class SharedGroups: Sendable {
+    private struct State {
+        /// In the order in which they were made.
+        var shells: [SharedGroupShell] = []
+        var closed: BrokerError?
+    }
+
+    private let state = Mutex(State())
+
+    private var shells: [SharedGroupShell] { state.withLock { $0.shells } }
+
+    /// The group of the topic; `make` makes it at its first use.
+    func group(
+        _ name: String,
+        of topic: Topic,
+        limit: Int,
+        make: () throws -> SharedGroupShell
+    ) throws -> SharedGroupShell {
+        if let known = shells.first(where: { $0.name == name && $0.topic === topic }) { return known }
+        return try state.withLock { state in
+            if let closed = state.closed { throw closed }
+            if let known = state.shells.first(where: { $0.name == name && $0.topic === topic }) { return known }
+            guard state.shells.count < limit else {
+                throw BrokerError(.limitReached, "queue group '\(name)' would be one more than maximumGroups, \(limit)")
+            }
+            // Under the lock: a group that is made twice would deliver twice.
+            let shell = try make()
+            state.shells.append(shell)
+            return shell
+        }
+    }
+
+    /// Whether a consumer waits in `next`; for tests.
+    var hasWaiting: Bool { shells.contains { $0.hasWaiting } }
+
+    func tick() { for shell in shells { shell.tick() } }
+
+    /// A topic was created, or deleted: groups of the one before it have ended.
+    func topicChanged(_ name: String, to topic: Topic?) {
+        let ended = state.withLock { state in
+            let ended = state.shells.filter { $0.topic.name == name && $0.topic !== topic }
+            state.shells.removeAll { $0.topic.name == name && $0.topic !== topic }
+            return ended
+        }
+        for shell in ended { shell.end(SourceError(.unknownTopic, "topic '\(name)' was deleted")) }
+    }
+
+    /// Ends all groups; what was answered is still written.
+    func close(_ error: BrokerError) {
+        let shells = state.withLock { state in
+            state.closed = error
+            return state.shells
+        }
+        for shell in shells { shell.close(error) }
+    }
+}
