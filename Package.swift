@@ -10,6 +10,7 @@ let package = Package(
         .executable(name: "orders", targets: ["Orders"]),
         .executable(name: "getting-started", targets: ["GettingStarted"]),
         .executable(name: "prove-your-handler", targets: ["ProveYourHandler"]),
+        .executable(name: "loss-lab", targets: ["LossLab"]),
     ],
     traits: [
         // Tests/crash builds with it; every other build is without a trace of it.
@@ -105,6 +106,18 @@ let package = Package(
             ],
             path: "Examples/ProveYourHandler"
         ),
+        .executableTarget(
+            name: "LossLab",
+            dependencies: [
+                "Ratchet", "RatchetBroker", "RatchetTesting",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ],
+            path: "Examples/LossLab"
+        ),
         // Runs many seeds of the simulation.
         .executableTarget(
             name: "simulate",
@@ -167,7 +180,7 @@ let package = Package(
             name: "EndToEndTests",
             dependencies: [
                 // Run as a program of its own, from beside the tests.
-                "Orders", "GettingStarted", "Smallest", "ProveYourHandler", "simulate",
+                "Orders", "GettingStarted", "Smallest", "ProveYourHandler", "LossLab", "simulate",
                 "RatchetBroker", "Ratchet", "RatchetTesting", "CFaults", "Seeds",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

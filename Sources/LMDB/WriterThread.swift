@@ -118,8 +118,12 @@ public final class WriterThread: Sendable {
         await queue.ended()
     }
 
-    /// Ends a writer that runs in turns as a crash would: what waits fails unwritten. One with a thread goes on.
-    package func abandon() { turns?.abandon() }
+    /// Ends the writer as a crash would: what waits fails unwritten. A group that its thread is writing is still written.
+    package func abandon() {
+        if let turns { return turns.abandon() }
+        queue.finish()
+        while let group = queue.poll().group { group.refuse(path: path) }
+    }
 }
 
 /// A closure as a piece. Only the writer thread touches its result, between `write` and `completed`.

@@ -53,9 +53,19 @@ extension Broker {
     {
         await altering.take()
         defer { altering.pass() }
-        let (storage, limit, topic) = (storage, configuration.maximumPartitions, try existing(name))
+        let (tables, limit, topic) = (storage.tables, configuration.maximumPartitions, try existing(name))
+        let (home, isReplicated) = (cluster == nil ? storage : nil, cluster != nil)
         _ = try await storage.write(byteCount: 1 << 16, reclaims: true) { transaction in
-            try topic.alter(limit: limit, in: transaction, storage, change)
+            try topic.alter(limit: limit, in: transaction, tables, home: home) { settings in
+                let partitions = settings.partitions
+                try change(&settings)
+                guard !isReplicated || settings.partitions == partitions && !settings.cleanup.compacts else {
+                    throw BrokerError(
+                        .unsupported,
+                        "a broker of several nodes adds no partitions to a topic, and compacts none: make a new topic"
+                    )
+                }
+            }
         } published: { [self] altered in
             for log in altered.logs { log.alter(altered.row.settings) }
             publish(altered, as: name)

@@ -25,12 +25,12 @@ extension Broker {
     public func audited(_ topic: String) throws -> AuditedChain.Topic {
         let settings = try existing(topic).row.settings
         return AuditedChain.Topic(
-            isDurable: .known(storage.isDurable),
+            isDurable: .known(storage.isDurable && settings.isDurable),
             isPersistent: .known(storage.isDurable),
             confirmsAfterWrite: .known(true),
-            replicationFactor: .known(1),
-            minInSyncReplicas: .known(1),
-            allowsUncleanElection: .known(false),
+            replicationFactor: .known(settings.replicationFactor),
+            minInSyncReplicas: .known(settings.minInSyncReplicas),
+            allowsUncleanElection: .known(settings.allowsUncleanElection),
             retention: .known(settings.cleanup.deletes ? settings.retention.time : nil)
         )
     }

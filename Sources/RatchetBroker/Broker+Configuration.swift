@@ -10,6 +10,18 @@ extension Broker {
         public var maximumBytes = 64 << 30
         /// The most partitions of all topics together. Default: 16,384.
         public var maximumPartitions = 16_384
+        /// How many nodes keep the topics' messages. With one they lie in the broker's own file. With more each node has
+        /// an environment in `node-1`, `node-2` and so on in the broker's directory, and topics can have replicas; the
+        /// broker's file holds the topics, the groups with their offsets, and who leads what, and is taken as not lost.
+        /// ``maximumBytes`` holds for each of them.
+        /// A directory is always opened with as many nodes as it was made with. At most 64. Default: 1.
+        public var nodes = 1
+        /// A follower that has not had all that its leader has for longer is not in sync any more, at the next tick.
+        /// Default: 10 s.
+        public var replicaLagTime = Duration.seconds(10)
+        /// A send that waits for all in-sync replicas for longer throws ``BrokerError/Code/timedOut``, at the next tick.
+        /// Default: 30 s.
+        public var replicationTimeout = Duration.seconds(30)
         /// The most consumer groups that are active between opening and closing. Default: 1,024.
         public var maximumGroups = 1024
         /// The most bytes of sends that are on their way; later senders wait. A single larger batch goes alone.
@@ -73,7 +85,9 @@ extension Broker {
             ] where value < 1 || value > 1 << 44 {
                 throw BrokerError(.invalidArgument, "\(name) of \(value): 1 to \(1 << 44)")
             }
+            guard 1...64 ~= nodes else { throw BrokerError(.invalidArgument, "\(nodes) nodes: 1 to 64") }
             for (name, value) in [
+                ("replicaLagTime", replicaLagTime), ("replicationTimeout", replicationTimeout),
                 ("sessionTimeout", sessionTimeout), ("revokeTimeout", revokeTimeout), ("tickInterval", tickInterval),
                 ("retentionInterval", retentionInterval), ("producerExpiry", producerExpiry),
                 ("compactionInterval", compactionInterval),

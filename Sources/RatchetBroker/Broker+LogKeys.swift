@@ -33,6 +33,19 @@ enum LogKeys {
         ["partition": "\(partition)", "bytes.before": "\(before)", "bytes.after": "\(after)"]
     }
 
+    static func leadership(_ uid: UInt32, _ leader: String, _ leadership: Leadership) -> Logger.Metadata {
+        [
+            "partition": "\(uid)", "leader": "\(leader)", "epoch": "\(leadership.epoch)",
+            "in sync": "\(leadership.inSync.map(String.init).joined(separator: " "))",
+        ]
+    }
+
+    static func node(_ number: Int, _ path: String) -> Logger.Metadata { ["node": "\(number)", "path": "\(path)"] }
+
+    static func error(_ error: any Error, node number: Int) -> Logger.Metadata {
+        ["node": "\(number)", "error": "\(error)"]
+    }
+
     static func topic(_ name: String) -> Logger.Metadata { ["topic": "\(name)"] }
 
     static func path(_ path: String) -> Logger.Metadata { ["path": "\(path)"] }

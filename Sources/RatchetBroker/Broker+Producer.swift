@@ -32,10 +32,12 @@ extension Broker {
             try SequenceTable.expired(from: start, now: now, limit: limit, in: $0, tables)
         }
         producers.nextExpiry = next ?? LogKey(0, 0)
-        guard !rows.isEmpty else { return }
-        try await storage.write(reclaims: true) {
-            try SequenceTable.remove(rows, now: now, limit: limit, in: $0, tables)
+        if !rows.isEmpty {
+            try await storage.write(reclaims: true) {
+                try SequenceTable.remove(rows, now: now, limit: limit, in: $0, tables)
+            }
         }
+        try await cluster?.cleanProducers(now: now, limit: limit)
     }
 }
 

@@ -12,34 +12,36 @@ extension Broker: Sink {
     /// Sends one message and returns once it is durable. Messages that are sent at the same time share one sync.
     ///
     /// The partition: the message's own, else Kafka's default choice by key, else the next in turn. Throws
-    /// ``/Ratchet/MessageError``: `tooLarge`, `emptyKey`, `invalidHeader`, `unknownTopic`, `unknownPartition`, `missingKey`;
-    /// ``BrokerError``: `full`, `storage`, `closed`. Nothing was written then, but for `storage`, where it is not
-    /// known. `CancellationError` when cancelled while waiting for ``Configuration/maximumPendingBytes``.
+    /// ``/Ratchet/MessageError``: `tooLarge`, `emptyKey`, `invalidHeader`, `unknownTopic`, `unknownPartition`,
+    /// `missingKey`;
+    /// ``BrokerError``: `full`, `storage`, `closed`; with several nodes `notEnoughReplicas`, `leaderNotAvailable` and
+    /// `timedOut`. Nothing was written then, but for `storage` and `timedOut`, where it is not known. With ``Acks/none``
+    /// it returns once the message is taken in memory, with -1 for its offset. `CancellationError` when cancelled while waiting for ``Configuration/maximumPendingBytes``.
     @discardableResult
-    public func send(_ message: OutgoingMessage) async throws -> RecordMetadata {
-        let (batch, offsets) = try await append(OutgoingBatch(CollectionOfOne(message)))
+    public func send(_ message: OutgoingMessage, acks: Acks = .all) async throws -> RecordMetadata {
+        let (batch, offsets) = try await append(OutgoingBatch(CollectionOfOne(message)), acks)
         return RecordMetadata(partition: batch.segments[0].log.partition, offset: offsets[0])
     }
 
     /// Sends messages in order, all or none, whatever their partitions; see ``send(_:)-(OutgoingBatch)``.
     @discardableResult
-    public func send(_ messages: [OutgoingMessage]) async throws -> [RecordMetadata] {
-        try await send(OutgoingBatch(messages))
+    public func send(_ messages: [OutgoingMessage], acks: Acks = .all) async throws -> [RecordMetadata] {
+        try await send(OutgoingBatch(messages), acks: acks)
     }
 
     /// Sends a batch in order, all or none, whatever the partitions, and returns once it is durable: where each message
-    /// is.
+    /// is. With several nodes all or none holds for the messages whose partitions one node leads.
     ///
     /// Messages without a key and a partition go to one partition together, those of the next batch to the next. Throws
     /// what the sending of one message throws, for the first message that is at fault.
     @discardableResult
-    public func send(_ batch: OutgoingBatch) async throws -> [RecordMetadata] {
-        let (routed, offsets) = try await append(batch)
+    public func send(_ batch: OutgoingBatch, acks: Acks = .all) async throws -> [RecordMetadata] {
+        let (routed, offsets) = try await append(batch, acks)
         return routed.places.compactMap { place in
             guard let segment = place.map({ Int($0.segment) }), let index = place?.index else { return nil }
             return RecordMetadata(
                 partition: routed.segments[segment].log.partition,
-                offset: offsets[segment] + Int64(index)
+                offset: offsets[segment] < 0 ? -1 : offsets[segment] + Int64(index)
             )
         }
     }
@@ -48,7 +50,7 @@ extension Broker: Sink {
     /// others are sent in order, and are durable.
     @_disfavoredOverload
     public func send(_ batch: OutgoingBatch) async throws -> [SinkFailure] {
-        let (routed, _) = try await append(batch, skippingFaults: true)
+        let (routed, _) = try await append(batch, .all, skippingFaults: true)
         return routed.faults.map { SinkFailure(index: $0.index, error: $0.error) }
     }
 
@@ -57,9 +59,10 @@ extension Broker: Sink {
 
     private func append(
         _ batch: OutgoingBatch,
+        _ acks: Acks,
         skippingFaults: Bool = false
     ) async throws -> (RoutedBatch, [Int64]) {
-        try await appender.append(byteCount: batch.byteCount) {
+        try await appender.append(byteCount: batch.byteCount, acks: acks) {
             let routed = RoutedBatch(batch, catalog: catalog, now: configuration.time.wall())
             if !skippingFaults, let fault = routed.faults.first { throw fault.error }
             return routed

@@ -29,6 +29,7 @@ extension Broker: Service {
             // Cancellation ends the sleep.
             while (try? await clock.sleep(for: configuration.tickInterval)) != nil {
                 for group in activeGroups { group.tick() }
+                cluster?.tick()
                 queues.tick()
                 for producer in producers.producers { producer.tick() }
                 if clock.now - lastCompaction >= configuration.compactionInterval,
@@ -52,26 +53,34 @@ extension Broker: Service {
     /// Removes the chunks that are older than their topics' retention, or beyond its size, in transactions of bounded
     /// size.
     func clean() async throws {
-        let (tables, now) = (storage.tables, configuration.time.wall())
+        let now = configuration.time.wall()
         for topic in catalog.all {
             for log in topic.logs {
-                while try storage.read({ try log.isTrimDue(now: now, in: $0, tables) }) {
-                    try await trim(log, now: now)
-                }
+                // A node that is stopped meanwhile trims nothing.
+                while let home = log.home, try isTrimDue(log, now, home) { try await trim(log, now: now, home) }
             }
         }
     }
 
-    private func trim(_ log: PartitionLog, now: Int64) async throws {
-        let tables = storage.tables
-        _ = try await storage.write(reclaims: true) { transaction -> PartitionRow? in
+    private func isTrimDue(_ log: PartitionLog, _ now: Int64, _ home: Storage) throws -> Bool {
+        do {
+            return try home.read { try log.isTrimDue(now: now, in: $0, home.tables) }
+        } catch let error as BrokerError where error.code == .closed && log.isReplicated {
+            return false
+        }
+    }
+
+    private func trim(_ log: PartitionLog, now: Int64, _ home: Storage) async throws {
+        let (tables, cluster) = (home.tables, cluster)
+        _ = try await home.write(reclaims: true) { transaction -> PartitionRow? in
             // Nil once the topic is deleted.
             guard var row = try transaction.partition(log.uid, in: tables) else { return nil }
             try log.trim(&row, now: now, in: transaction, tables)
             try transaction.put(row, for: log.uid, in: tables)
             return row
         } published: { row in
-            if let row { log.publish(row) }
+            guard let row else { return }
+            if let cluster { cluster.trimmed(log, row, by: home) } else { log.publish(row) }
         }
     }
 }

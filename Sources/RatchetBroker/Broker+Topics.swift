@@ -22,6 +22,20 @@ public struct TopicDescription: Sendable, Hashable {
         public var log: Range<Int64>
         /// The bytes of its chunks.
         public var bytes: Int
+        /// Who leads it and who follows; nil for a broker of one node.
+        public var replication: Replication?
+    }
+
+    /// A partition's nodes as they are now.
+    public struct Replication: Sendable, Hashable {
+        /// The node that leads, nil while none may.
+        public var leader: Int?
+        /// How often another node has begun to lead.
+        public var epoch: Int
+        /// The nodes that keep the partition, the preferred leader first.
+        public var replicas: [Int]
+        /// Those that have all that is visible, and keep up.
+        public var inSync: [Int]
     }
 }
 
@@ -29,32 +43,60 @@ extension Broker {
     /// Creates a topic and returns once it is durable. Does nothing when it exists with the same settings.
     ///
     /// The name: 1 to 249 letters, digits, `.`, `_` and `-`. `maximumMessageSize` is in bytes as encoded, at most 64
-    /// MiB. Throws ``BrokerError``: `topicExists` when it has other settings, `invalidArgument`, or `limitReached`.
+    /// MiB. A topic that is not durable is gone, with all that belongs to it, when the broker is opened again; a broker of
+    /// several nodes has none.
+    /// `replicationFactor` is at most ``Configuration/nodes``; see ``TopicSettings``. Throws ``BrokerError``:
+    /// `topicExists` when it has other settings, `invalidArgument`, or `limitReached`.
     public func createTopic(
         _ name: String,
         partitions: Int = 1,
         retention: Retention = Retention(),
         maximumMessageSize: Int = 1 << 20,
+        isDurable: Bool = true,
+        replicationFactor: Int = 1,
+        minInSyncReplicas: Int = 1,
+        allowsUncleanElection: Bool = false,
         cleanup: CleanupPolicy = .delete,
         deleteRetention: Duration = .seconds(24 * 3600)
     ) async throws {
-        let settings = TopicSettings(
+        var settings = TopicSettings(
             partitions: partitions,
             retention: retention,
             maximumMessageSize: maximumMessageSize,
             cleanup: cleanup,
-            deleteRetention: deleteRetention
+            deleteRetention: deleteRetention,
+            isDurable: isDurable
         )
+        settings.replicationFactor = replicationFactor
+        settings.minInSyncReplicas = minInSyncReplicas
+        settings.allowsUncleanElection = allowsUncleanElection
         try Name.check(name, "topic")
         try settings.check(for: name)
+        guard replicationFactor <= configuration.nodes else {
+            throw BrokerError(
+                .invalidArgument,
+                "topic '\(name)' with \(replicationFactor) replicas: the broker has \(configuration.nodes) nodes"
+            )
+        }
+        guard !cleanup.compacts || configuration.nodes == 1 else {
+            throw BrokerError(.unsupported, "topic '\(name)': a broker of several nodes compacts no topic")
+        }
+        guard isDurable || configuration.nodes == 1 else {
+            throw BrokerError(
+                .invalidArgument,
+                "topic '\(name)' is not durable: a broker of several nodes keeps its topics"
+            )
+        }
         let id = Self.makeID(configuration.random)
-        let (storage, limit) = (storage, configuration.maximumPartitions)
-        let created = try await storage.write(byteCount: 256 + partitions * 64) { transaction in
-            try Topic.create(name, id: id, settings, limit: limit, in: transaction, storage)
+        let (tables, limit) = (storage.tables, configuration.maximumPartitions)
+        let home = cluster == nil ? storage : nil
+        let created = try await storage.write(byteCount: 256 + partitions * 64) { [settings] transaction in
+            try Topic.create(name, id: id, settings, limit: limit, in: transaction, tables, home: home)
         } published: { [self] topic in
             if let topic { publish(topic, as: name) }
         }
-        guard created != nil else { return }
+        guard let created else { return }
+        try await cluster?.add(created)
         configuration.logger.info("A topic was created.", metadata: LogKeys.topic(name))
     }
 
@@ -70,6 +112,7 @@ extension Broker {
         } published: { [self] in
             publish(nil, as: name)
         }
+        try await cluster?.remove(topic)
         configuration.logger.info("A topic was deleted.", metadata: LogKeys.topic(name))
         try await Garbage.removeAll(storage)
     }
@@ -84,7 +127,14 @@ extension Broker {
             name: name,
             id: topic.id,
             settings: topic.row.settings,
-            partitions: topic.logs.map { .init(partition: $0.partition, log: $0.range, bytes: $0.bytes) }
+            partitions: topic.logs.map { log in
+                .init(
+                    partition: log.partition,
+                    log: log.range,
+                    bytes: log.bytes,
+                    replication: cluster?.describe(log)
+                )
+            }
         )
     }
 

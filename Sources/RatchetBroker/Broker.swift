@@ -20,6 +20,8 @@ public final class Broker: Sendable {
     let catalog: Catalog
     let appender: Appender
     let producers: ProducerRegistry
+    /// Nil for a broker of one node.
+    let cluster: Cluster?
     let configuration: Configuration
     let clock: BrokerClock
     /// Only one topic is altered at a time.
@@ -64,11 +66,25 @@ public final class Broker: Sendable {
         self.configuration = configuration
         clock = BrokerClock(configuration.clock)
         do {
-            catalog = try Catalog(storage)
+            // Before anybody can read them.
+            try await TransientChunks.removeAll(storage)
+            catalog = try Catalog(storage, isReplicated: configuration.nodes > 1)
+            try await TransientChunks.removeTopics(of: catalog, storage)
+            try Cluster.check(catalog, storage, nodes: configuration.nodes)
             producers = ProducerRegistry(try ProducerTable.all(storage))
-            appender = Appender(storage: storage, producers: producers, configuration)
+            cluster =
+                configuration.nodes == 1
+                ? nil : try Cluster(storage, catalog, producers, clock, configuration)
+            appender = Appender(storage: storage, producers: producers, configuration, routing: cluster)
             try await Garbage.removeAll(storage)
         } catch {
+            await storage.close()
+            throw error
+        }
+        do {
+            try await cluster?.open()
+        } catch {
+            await cluster?.close()
             await storage.close()
             throw error
         }
@@ -102,6 +118,7 @@ public final class Broker: Sendable {
         queues.close(error)
         appender.close(error)
         for producer in producers.producers { producer.end(error) }
+        await cluster?.close()
         await storage.close()
         configuration.logger.info("The broker is closed.", metadata: LogKeys.path(storage.path))
     }
@@ -118,6 +135,7 @@ public final class Broker: Sendable {
         queues.close(error)
         appender.close(error)
         for producer in producers.producers { producer.end(error) }
+        cluster?.abandon()
         storage.abandon()
     }
 }

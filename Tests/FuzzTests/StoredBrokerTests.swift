@@ -25,6 +25,10 @@ struct StoredBrokerTests {
                 try await broker.send(OutgoingMessage(to: topic, key: text, payload: text, partition: number % 2))
             }
         }
+        let text = Array("t 6".utf8)
+        try await broker.send(
+            OutgoingMessage(to: "t", key: text, payload: text, partition: 0, isPersistent: false)
+        )
         let session = try await broker.subscribe(to: "t", as: "g").open()
         guard case .assigned(let assignments) = try await session.next() else { return }
         try await session.commit(
@@ -44,7 +48,8 @@ struct StoredBrokerTests {
         let scratch = try Scratch()
         try await Self.make(at: scratch.path("broker"))
         let names = [
-            "meta", "topics", "log", "partitions", "offsets", "groups", "shared", "garbage", "producers", "sequences",
+            "meta", "topics", "log", "partitions", "offsets", "groups", "shared", "garbage", "transients", "producers",
+            "sequences",
         ]
         let stored = try StoredRows(at: scratch.path("broker"), names.map { ($0, .bytes) })
         try await Fuzz.run("broker-directory", seed, rounds: 150) { random in

@@ -331,6 +331,17 @@ import Testing
         try await broker.close()
     }
 
+    @Test("An audit is told what the settings come to: nothing is sent again without acknowledgement")
+    func audited() {
+        var settings = ProducerSettings()
+        #expect(settings.audited.acks == .known(.all) && settings.audited.isIdempotent == .known(true))
+        #expect(settings.audited.deliveryTimeout == .known(.seconds(120)))
+        settings.retries = 0
+        #expect(settings.audited.deliveryTimeout == .known(.zero))
+        settings.acks = .none
+        #expect(settings.audited.acks == .known(.none) && settings.audited.isIdempotent == .known(false))
+    }
+
     @Test("Transactional ids are bounded, and so are the producers that partitions remember")
     func bounds() async throws {
         var configuration = configuration()

@@ -12,7 +12,7 @@ final class InProcessBroker: BrokerUnderTest {
     ]
 
     /// Of its topics as queues.
-    static let queueFeatures: Features = [.fencing, .sizeLimit]
+    static let queueFeatures: Features = [.queue, .fencing, .sizeLimit]
 
     /// Its folder, nil for a broker in memory.
     private let scratch: Scratch?

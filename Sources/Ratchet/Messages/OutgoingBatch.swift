@@ -14,6 +14,8 @@ public struct OutgoingBatch: Sendable {
         package var partition: Int32
         package var start: Int
         package var end: Int
+        /// Whether it is gone after the broker was restarted.
+        package var isTransient = false
     }
 
     package private(set) var bytes: [UInt8] = []
@@ -54,7 +56,8 @@ public struct OutgoingBatch: Sendable {
             key: message.key,
             payload: message.payload,
             headers: message.headers,
-            partition: message.partition
+            partition: message.partition,
+            isPersistent: message.isPersistent
         )
     }
 
@@ -66,7 +69,8 @@ public struct OutgoingBatch: Sendable {
         payload: [UInt8],
         headers: [Header] = [],
         partition: Int? = nil,
-        timestamp: Int64? = nil
+        timestamp: Int64? = nil,
+        isPersistent: Bool = true
     ) throws(MessageError) {
         let size = payload.count + (key?.count ?? 0) + RecordLayout.size(of: headers) + RecordLayout.fixedSize
         guard size <= Self.maximumRecordSize else {
@@ -95,7 +99,13 @@ public struct OutgoingBatch: Sendable {
             }
         }
         entries.append(
-            Entry(topic: index(of: topic), partition: Int32(partition ?? -1), start: start, end: bytes.count)
+            Entry(
+                topic: index(of: topic),
+                partition: Int32(partition ?? -1),
+                start: start,
+                end: bytes.count,
+                isTransient: !isPersistent
+            )
         )
     }
 
@@ -144,6 +154,7 @@ extension OutgoingBatch {
                 to: other.topics[Int(entry.topic)],
                 partition: entry.partition
             )
+            entries[entries.count - 1].isTransient = entry.isTransient
         }
     }
 }

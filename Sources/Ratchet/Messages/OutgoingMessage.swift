@@ -10,9 +10,20 @@ public struct OutgoingMessage: Hashable, Sendable {
     public var headers: [Header]
     /// The body, uninterpreted.
     public var payload: [UInt8]
+    /// Whether it is there after the broker was restarted; what the outbox sends always is, and what a broker of several
+    /// nodes takes. Default: true.
+    public var isPersistent: Bool
 
     /// A message with a binary key.
-    public init(to topic: String, key: [UInt8]?, payload: [UInt8], headers: [Header] = [], partition: Int? = nil) {
+    public init(
+        to topic: String,
+        key: [UInt8]?,
+        payload: [UInt8],
+        headers: [Header] = [],
+        partition: Int? = nil,
+        isPersistent: Bool = true
+    ) {
+        self.isPersistent = isPersistent
         self.topic = topic
         self.partition = partition
         self.key = key
@@ -26,9 +37,17 @@ public struct OutgoingMessage: Hashable, Sendable {
         key: String? = nil,
         payload: [UInt8],
         headers: [Header] = [],
-        partition: Int? = nil
+        partition: Int? = nil,
+        isPersistent: Bool = true
     ) {
-        self.init(to: topic, key: key.map { Array($0.utf8) }, payload: payload, headers: headers, partition: partition)
+        self.init(
+            to: topic,
+            key: key.map { Array($0.utf8) },
+            payload: payload,
+            headers: headers,
+            partition: partition,
+            isPersistent: isPersistent
+        )
     }
 
     /// A tombstone: in a topic that keeps the newest message of each key it deletes this one. It is a message with an

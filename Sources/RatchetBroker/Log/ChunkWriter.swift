@@ -9,6 +9,8 @@ struct ChunkWriter {
         var count: Int
         /// No record has a later one.
         var maximumTimestamp: Int64
+        /// Whether the records are gone after a restart.
+        var isTransient = false
     }
 
     let log: PartitionLog
@@ -17,6 +19,8 @@ struct ChunkWriter {
     private var entries: [ProducerEntry] = []
     private var count = 0
     private var size = 0
+    /// Whether what is gathered is gone after a restart.
+    private var isTransient = false
 
     init(_ log: PartitionLog, row: PartitionRow) {
         self.log = log
@@ -31,6 +35,7 @@ struct ChunkWriter {
         in transaction: borrowing WriteTransaction,
         _ tables: Tables
     ) throws {
+        try begin(isTransient: slice.isTransient, in: transaction, tables)
         var rest = slice
         while rest.count > 0 {
             if count + rest.count <= ChunkLayout.maximumCount, size + rest.records.count <= ChunkLayout.maximumBytes {
@@ -55,6 +60,8 @@ struct ChunkWriter {
         in transaction: borrowing WriteTransaction,
         _ tables: Tables
     ) throws {
+        // Where one of them is to be there after a restart, all are.
+        try begin(isTransient: batch.allSatisfy { $0.isTransient }, in: transaction, tables)
         let messages = batch.reduce(0) { $0 + $1.count }
         let bytes = batch.reduce(0) { $0 + $1.records.count }
         if count + messages > ChunkLayout.maximumCount || size + bytes > ChunkLayout.maximumBytes {
@@ -81,6 +88,16 @@ struct ChunkWriter {
         try transaction.put(row, for: log.uid, in: tables)
     }
 
+    /// Transient records have chunks of their own.
+    private mutating func begin(
+        isTransient: Bool,
+        in transaction: borrowing WriteTransaction,
+        _ tables: Tables
+    ) throws {
+        if self.isTransient != isTransient { try flush(in: transaction, tables) }
+        self.isTransient = isTransient
+    }
+
     private mutating func take(_ slice: Slice) {
         slices.append(slice)
         count += slice.count
@@ -96,6 +113,8 @@ struct ChunkWriter {
             size: size
         )
         header.producers = entries.count
+        header.isTransient = isTransient
+        if isTransient { try TransientChunks.note(LogKey(log.uid, row.end), in: transaction, tables) }
         let total = header.chunkSize
         _ = try LogKey(log.uid, row.end).withBytes { key in
             try transaction.reserve(total, for: key, in: tables.log) { chunk in

@@ -47,12 +47,33 @@ struct LogReader: Sendable {
         }
         guard let storage = log.home else { return nil }
         var last = place
+        let found: Found
+        do {
+            found = try read(from: offset, covering ?? offset, generation, limits, &last, range.upperBound, storage)
+        } catch let error as BrokerError where error.code == .closed && log.isReplicated {
+            // The node was stopped: another one leads, or will.
+            return nil
+        }
+        place = last
+        return found
+    }
+
+    private func read(
+        from offset: Int64,
+        _ covering: Int64,
+        _ generation: Int64,
+        _ limits: Limits,
+        _ place: inout Place?,
+        _ end: Int64,
+        _ storage: Storage
+    ) throws -> Found {
+        var last = place
         let found = try storage.read { transaction in
             try transaction.withCursor(in: storage.tables.log) { cursor in
-                var scan = Scan(reader: self, limits: limits, offset: offset, end: range.upperBound, place: last)
+                var scan = Scan(reader: self, limits: limits, offset: offset, end: end, place: last)
                 try scan.run(cursor)
                 last = scan.place
-                let batch = scan.count > 0 ? try batch(from: covering ?? offset, generation: generation, scan) : nil
+                let batch = scan.count > 0 ? try batch(from: covering, generation: generation, scan) : nil
                 return Found(batch: batch, next: scan.offset)
             }
         }

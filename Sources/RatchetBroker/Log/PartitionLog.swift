@@ -23,7 +23,10 @@ final class PartitionLog: Sendable {
     private let storage: Mutex<Storage?>
     private let led: Atomic<Bool>
 
-    /// A log whose chunks lie in `home`.
+    /// Whether its chunks lie where the nodes that lead it have theirs, one after the other.
+    let isReplicated: Bool
+
+    /// A log whose chunks lie in `home`; nil when it is replicated, and nobody leads it yet.
     init(uid: UInt32, partition: TopicPartition, settings: TopicSettings, row: PartitionRow, home: Storage?) {
         self.uid = uid
         self.partition = partition
@@ -32,7 +35,8 @@ final class PartitionLog: Sendable {
         end = Atomic(row.end)
         size = Atomic(row.bytes)
         storage = Mutex(home)
-        led = Atomic(true)
+        led = Atomic(home != nil)
+        isReplicated = home == nil
     }
 
     /// The topic's settings as they are now.
@@ -62,7 +66,8 @@ final class PartitionLog: Sendable {
     var range: Range<Int64> {
         // The start first: it never passes an end that was published before it.
         let start = start.load(ordering: .acquiring)
-        return start..<end.load(ordering: .acquiring)
+        // A leader from outside of the in-sync set may have less.
+        return start..<max(start, end.load(ordering: .acquiring))
     }
 
     /// The bytes of its chunks.
@@ -77,6 +82,28 @@ final class PartitionLog: Sendable {
         size.store(row.bytes, ordering: .relaxed)
         guard hasGrown else { return }
         for follower in followers.withLock({ $0 }) { follower.logHasGrown() }
+    }
+
+    /// Another node leads it, which holds `range` and shows no less than up to `visible`. What was shown before stays
+    /// visible, unless the leader does not have it.
+    func lead(from home: Storage, _ range: Range<Int64>, visible: Int64) {
+        let shown = max(end.load(ordering: .relaxed), visible)
+        end.store(min(shown, range.upperBound), ordering: .releasing)
+        start.store(range.lowerBound, ordering: .releasing)
+        move(to: home)
+    }
+
+    /// All in-sync replicas have what is below `end`.
+    func advance(to end: Int64) {
+        guard end > self.end.load(ordering: .relaxed) else { return }
+        self.end.store(end, ordering: .releasing)
+        for follower in followers.withLock({ $0 }) { follower.logHasGrown() }
+    }
+
+    /// The leader's chunks begin at `start` and take `bytes`.
+    func resize(start: Int64, bytes: Int64) {
+        self.start.store(start, ordering: .releasing)
+        size.store(bytes, ordering: .relaxed)
     }
 
     func follow(_ follower: any LogFollower) { followers.withLock { $0.append(follower) } }
@@ -137,7 +164,7 @@ extension PartitionLog {
         // A header that cannot be read keeps its chunk from going by age, so that the damage stays to be seen.
         let header = try? ChunkLayout.header(of: chunk.value)
         let end = header?.endOffset ?? key.offset + 1
-        guard end < row.end else { return false }
+        guard end < row.end, !isReplicated || end <= range.upperBound else { return false }
         let size = Int(row.bytes)
         guard settings.retention.removes(timestamp: header?.maximumTimestamp ?? .max, partitionSize: size, now: now)
         else { return false }

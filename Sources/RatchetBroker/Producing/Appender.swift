@@ -17,6 +17,8 @@ final class Appender: Sendable {
         let segments: [Segment]
         /// Of an idempotent producer, which sends to one partition at a time.
         let stamp: ProducerStamp?
+        /// What is waited for before it is done.
+        let acks: Acks
         let byteCount: Int
         /// Called once with the offset of the first record of each segment, -1 for a repeat that is known to be there
         /// and not where.
@@ -25,19 +27,21 @@ final class Appender: Sendable {
         init(
             segments: [Segment],
             stamp: ProducerStamp?,
+            acks: Acks = .all,
             done: @escaping @Sendable (Result<[Int64], any Error>) -> Void
         ) {
             self.segments = segments
             self.stamp = stamp
+            self.acks = acks
             self.done = done
             byteCount = segments.reduce(0) { $0 + $1.parts.reduce(0) { $0 + $1.bytes.count } }
         }
 
-        init(_ batch: RoutedBatch, done: @escaping @Sendable (Result<[Int64], any Error>) -> Void) {
+        init(_ batch: RoutedBatch, acks: Acks = .all, done: @escaping @Sendable (Result<[Int64], any Error>) -> Void) {
             let segments = batch.segments.indices.map { index in
                 Segment(log: batch.segments[index].log, parts: [batch.part(index)])
             }
-            self.init(segments: segments, stamp: nil, done: done)
+            self.init(segments: segments, stamp: nil, acks: acks, done: done)
         }
     }
 
@@ -51,14 +55,27 @@ final class Appender: Sendable {
         var isSubmitted = false
     }
 
+    /// The node of a cluster that it appends for.
+    private struct Seat {
+        // It has this appender.
+        unowned let cluster: Cluster
+        let node: Int
+    }
+
     private let storage: Storage
     private let time: TimeSource
+    /// Hands requests on to the nodes' appenders.
+    private let router: Cluster?
+    private let seat: Seat?
     fileprivate let producers: ProducerRegistry
     fileprivate let maximumProducerStates: Int
     private let gate: ByteGate
     private let state = Mutex(State())
 
-    init(storage: Storage, producers: ProducerRegistry, _ configuration: Broker.Configuration) {
+    /// The broker's own, which hands all over to the nodes' where there are some.
+    init(storage: Storage, producers: ProducerRegistry, _ configuration: Broker.Configuration, routing: Cluster?) {
+        router = routing
+        seat = nil
         self.storage = storage
         self.producers = producers
         time = configuration.time
@@ -66,16 +83,42 @@ final class Appender: Sendable {
         gate = ByteGate(limit: configuration.maximumPendingBytes)
     }
 
-    /// Appends the batch and returns, once it is durable, the offset of the first record of each of its segments.
+    /// A node's.
+    init(
+        storage: Storage,
+        producers: ProducerRegistry,
+        _ configuration: Broker.Configuration,
+        node: Int,
+        of cluster: Cluster
+    ) {
+        router = nil
+        seat = Seat(cluster: cluster, node: node)
+        self.storage = storage
+        self.producers = producers
+        time = configuration.time
+        maximumProducerStates = configuration.maximumProducerStates
+        gate = ByteGate(limit: configuration.maximumPendingBytes)
+    }
+
+    /// Appends the batch and returns, once what `acks` says is done, the offset of the first record of each of its
+    /// segments; -1 without waiting.
     /// `route` is called when it is this sender's turn. Cancellation counts until then; after that the batch is written
     /// and this returns with it.
-    func append(byteCount: Int, route: () throws -> RoutedBatch) async throws -> (RoutedBatch, [Int64]) {
+    func append(byteCount: Int, acks: Acks, route: () throws -> RoutedBatch) async throws -> (RoutedBatch, [Int64]) {
         try await gate.enter(byteCount)
+        let batch: RoutedBatch
+        do { batch = try route() } catch {
+            gate.leave(byteCount)
+            throw error
+        }
+        guard acks != .none else {
+            submit(Request(batch, acks: acks) { [gate] _ in gate.leave(byteCount) })
+            return (batch, batch.segments.map { _ in -1 })
+        }
         defer { gate.leave(byteCount) }
-        let batch = try route()
         guard !batch.segments.isEmpty else { return (batch, []) }
         let offsets = try await withCheckedThrowingContinuation { continuation in
-            submit(Request(batch) { continuation.resume(with: $0) })
+            submit(Request(batch, acks: acks) { continuation.resume(with: $0) })
         }
         return (batch, offsets)
     }
@@ -85,6 +128,7 @@ final class Appender: Sendable {
 
     /// Appends what a sender hands over that bounds itself.
     func submit(_ request: Request) {
+        if let router { return router.submit(request) }
         let bytes = state.withLock { state -> Int? in
             state.pending.append(request)
             state.bytes += request.byteCount
@@ -100,7 +144,8 @@ final class Appender: Sendable {
             appender: self,
             byteCount: min(bytes, Self.maximumPieceBytes),
             tables: storage.tables,
-            now: time.wall()
+            now: time.wall(),
+            appends: seat.map { LeaderAppends($0.cluster, $0.node) }
         )
         storage.submit(piece)
     }
@@ -140,13 +185,16 @@ private final class AppendPiece: WritePiece {
         var outcomes: [Result<[Int64], any Error>] = []
         /// To be published once it is durable.
         var written: [(log: PartitionLog, row: PartitionRow)] = []
+        /// The node's part, where there are nodes.
+        var appends: LeaderAppends?
     }
 
-    init(appender: Appender, byteCount: Int, tables: Tables, now: Int64) {
+    init(appender: Appender, byteCount: Int, tables: Tables, now: Int64, appends: LeaderAppends?) {
         self.appender = appender
         self.byteCount = byteCount
         self.tables = tables
         self.now = now
+        state.withLock { $0.appends = appends }
     }
 
     func write(in transaction: borrowing WriteTransaction) throws {
@@ -163,12 +211,19 @@ private final class AppendPiece: WritePiece {
             now: now
         )
         var outcomes: [Result<[Int64], any Error>] = []
-        for request in requests { outcomes.append(try append.add(request, in: transaction)) }
+        for request in requests {
+            if let refusal = state.withLock({ $0.appends?.refusal(of: request) }) {
+                outcomes.append(.failure(refusal))
+            } else {
+                outcomes.append(try append.add(request, in: transaction))
+            }
+        }
         try append.finish(in: transaction)
         #if CrashPoints
             CrashPoint.brokerWritten.reach()
         #endif
         let written = append.writers.map { ($0.log, $0.row) }
+        try state.withLock { $0.appends }?.write(written, in: transaction, tables)
         state.withLock {
             $0.outcomes = outcomes
             $0.written = written
@@ -179,6 +234,7 @@ private final class AppendPiece: WritePiece {
         // A piece that was rejected has taken nothing: those that it was submitted for must hear of it.
         let isTaken = state.withLock { $0.isTaken }
         let untaken = isTaken ? [] : appender.take()
+        if let appends = state.withLock({ $0.appends }) { return completed(result, appends, untaken) }
         state.withLock { state in
             switch result {
             case .success:
@@ -195,6 +251,24 @@ private final class AppendPiece: WritePiece {
             case .failure(let error):
                 let error = BrokerError.wrapping(error)
                 for request in state.requests + untaken { request.done(.failure(error)) }
+            }
+        }
+    }
+
+    private func completed(
+        _ result: Result<Void, any Error>,
+        _ appends: LeaderAppends,
+        _ untaken: [Appender.Request]
+    ) {
+        let (requests, outcomes, written) = state.withLock { ($0.requests, $0.outcomes, $0.written) }
+        switch result {
+        case .success: appends.finish(written, Array(zip(requests, outcomes)))
+        case .failure(let error):
+            let error = BrokerError.wrapping(error)
+            appends.finish(nil, requests.map { ($0, .failure(appends.failure(error, of: $0))) })
+            let isClosed = (error as? BrokerError)?.code == .closed
+            for request in untaken {
+                request.done(.failure(isClosed ? appends.cluster.unavailable(request.segments[0].log) : error))
             }
         }
     }

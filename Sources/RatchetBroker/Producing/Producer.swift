@@ -263,7 +263,8 @@ extension Producer {
         }
         let request = Appender.Request(
             segments: [.init(log: outgoing.log, parts: outgoing.parts)],
-            stamp: settings.hasSequences ? stamp(outgoing.batch) : nil
+            stamp: settings.hasSequences ? stamp(outgoing.batch) : nil,
+            acks: settings.acks
         ) { [self] result in
             guard fault == .answerLost, case .success = result else { return answered(uid, batch, result) }
             answered(uid, batch, .failure(BrokerError(.timedOut, "the answer was lost on purpose")))

@@ -3,9 +3,10 @@ import Ratchet
 /// A batch on its way into the log: its records lie side by side by partition, with their timestamps set, so that the
 /// writer thread has nothing left to do but copy. Made on the sender's task.
 final class RoutedBatch: @unchecked Sendable {
-    /// The records of one partition.
+    /// Records of one partition, all of them persistent or transient.
     struct Segment {
         let log: PartitionLog
+        let isTransient: Bool
         var count = 0
         var start = 0
         var size = 0
@@ -55,10 +56,16 @@ final class RoutedBatch: @unchecked Sendable {
         let bytes: Range<Int>
         let count: Int
         let maximumTimestamp: Int64
+        let isTransient: Bool
 
         var slice: ChunkWriter.Slice {
             let records = UnsafeRawBufferPointer(rebasing: batch.storage[bytes])
-            return ChunkWriter.Slice(records: records, count: count, maximumTimestamp: maximumTimestamp)
+            return ChunkWriter.Slice(
+                records: records,
+                count: count,
+                maximumTimestamp: maximumTimestamp,
+                isTransient: isTransient
+            )
         }
     }
 
@@ -69,7 +76,8 @@ final class RoutedBatch: @unchecked Sendable {
             batch: self,
             bytes: segment.start..<segment.start + segment.size,
             count: segment.count,
-            maximumTimestamp: segment.maximumTimestamp
+            maximumTimestamp: segment.maximumTimestamp,
+            isTransient: segment.isTransient
         )
     }
 
@@ -81,7 +89,13 @@ final class RoutedBatch: @unchecked Sendable {
         var (start, end, count) = (whole.bytes.lowerBound, whole.bytes.lowerBound, 0)
         func close() {
             parts.append(
-                Part(batch: self, bytes: start..<end, count: count, maximumTimestamp: whole.maximumTimestamp)
+                Part(
+                    batch: self,
+                    bytes: start..<end,
+                    count: count,
+                    maximumTimestamp: whole.maximumTimestamp,
+                    isTransient: whole.isTransient
+                )
             )
             (start, count) = (end, 0)
         }
@@ -128,7 +142,7 @@ private struct Routing {
                     if !failed.isEmpty, let code = FailedKey(entry.topic, record).flatMap({ failed[$0] }) {
                         throw MessageError(code, "it is behind a message of its key that was not written")
                     }
-                    let segment = try routes[Int(entry.topic)].segment(of: record, entry.partition, &segments)
+                    let segment = try routes[Int(entry.topic)].segment(of: record, entry, &segments)
                     places.append(.init(segment: Int32(segment), index: Int32(segments[segment].count)))
                     segments[segment].count += 1
                     segments[segment].size += record.count
@@ -178,7 +192,7 @@ private struct Routing {
 private struct Route {
     let name: String
     let topic: Topic?
-    /// The segment of each partition, -1 where there is none yet.
+    /// The last segment of each partition, -1 where there is none yet.
     private var segments: [Int]
     private var keyless: Int?
 
@@ -190,7 +204,7 @@ private struct Route {
 
     mutating func segment(
         of record: UnsafeRawBufferPointer,
-        _ wanted: Int32,
+        _ entry: OutgoingBatch.Entry,
         _ all: inout [RoutedBatch.Segment]
     ) throws(MessageError) -> Int {
         guard let topic else { throw MessageError(.unknownTopic, "no topic '\(name)': create it first") }
@@ -201,16 +215,19 @@ private struct Route {
         guard !topic.row.settings.cleanup.compacts || RecordLayout.hasKey(record) else {
             throw MessageError(.missingKey, "topic '\(name)' is compacted: every message needs a key")
         }
-        let partition = wanted >= 0 ? Int(wanted) : choose(record, topic)
+        let partition = entry.partition >= 0 ? Int(entry.partition) : choose(record, topic)
         guard partition < segments.count else {
             throw MessageError(
                 .unknownPartition,
                 "\(name)/\(partition): topic '\(name)' has \(segments.count) partitions"
             )
         }
-        if segments[partition] < 0 {
+        let log = topic.logs[partition]
+        // Replicas are to be equal byte for byte, and each restarts when it does.
+        let isTransient = entry.isTransient && !log.isReplicated
+        if segments[partition] < 0 || all[segments[partition]].isTransient != isTransient {
             segments[partition] = all.count
-            all.append(RoutedBatch.Segment(log: topic.logs[partition]))
+            all.append(RoutedBatch.Segment(log: log, isTransient: isTransient))
         }
         return segments[partition]
     }

@@ -99,6 +99,8 @@ final class SharedConsumer: Sendable {
             return []
         } catch {
             group.tell(.unread(id, tags: run.map(\.tag)))
+            // Of a topic that was deleted meanwhile, what has gone is no fault.
+            try group.check(id)
             throw error
         }
         guard let found else {

@@ -13,7 +13,6 @@ struct Controller: Sendable {
 
     enum Event: Sendable {
         case created(UInt32, Leadership)
-        case altered(UInt32, minimum: Int, allowsUnclean: Bool)
         case deleted(UInt32)
         /// A node has begun a life. It is intact unless it may have lost messages that it had confirmed: it was killed,
         /// and confirms before it writes.
@@ -50,7 +49,6 @@ struct Controller: Sendable {
     mutating func handle(_ event: Event) -> [Action] {
         switch event {
         case .created(let uid, let leadership): return create(uid, leadership)
-        case .altered(let uid, let minimum, let allowsUnclean): return alter(uid, minimum, allowsUnclean)
         case .deleted(let uid):
             if let index = index(of: uid) { partitions.remove(at: index) }
             return []
@@ -70,17 +68,6 @@ struct Controller: Sendable {
         // Numbers rise, so this is its place.
         partitions.append((uid, leadership))
         return decided(partitions.count - 1)
-    }
-
-    private mutating func alter(_ uid: UInt32, _ minimum: Int, _ allowsUnclean: Bool) -> [Action] {
-        guard let index = index(of: uid) else { return [] }
-        let before = partitions[index].leadership
-        partitions[index].leadership.minimum = minimum
-        partitions[index].leadership.allowsUnclean = allowsUnclean
-        partitions[index].leadership.setInSync(before.inSync)
-        // Beyond those that left under the old minimum nobody is known to have everything.
-        if before.leader == nil { _ = partitions[index].leadership.elect { nodes[$0].isUp } }
-        return changed(index, before)
     }
 
     private mutating func up(_ node: Int, _ disk: UInt64, _ isIntact: Bool) -> [Action] {
@@ -123,14 +110,14 @@ struct Controller: Sendable {
             return nodes[change.leader].isUp ? [tell(change.leader, index)] : []
         }
         // One that began another life since may have lost what it had; it never comes back to this one.
-        let isValid =
-            change.members.allSatisfy(before.replicas.contains) && change.members.contains(change.leader)
-            && change.additions.allSatisfy { nodes[$0.node].isUp && nodes[$0.node].life == $0.life }
-            && change.members.allSatisfy { member in
-                before.inSync.contains(member) || change.additions.contains { $0.node == member }
-            }
-        guard isValid else { return [.refuse(change.leader, uid, number: change.number)] }
-        partitions[index].leadership.setInSync(change.members)
+        let additions = change.additions.filter { nodes[$0.node].isUp && nodes[$0.node].life == $0.life }
+        let members = change.members.filter { member in
+            before.inSync.contains(member) || additions.contains { $0.node == member }
+        }
+        guard members.contains(change.leader), members.sorted() != before.inSync.sorted() else {
+            return [.refuse(change.leader, uid, number: change.number)]
+        }
+        partitions[index].leadership.setInSync(members)
         return changed(index, before)
     }
 

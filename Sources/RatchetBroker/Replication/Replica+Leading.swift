@@ -10,6 +10,8 @@ struct LeadingState: Sendable {
         var caughtUp: Duration
         /// When it asked last, and the log's end then.
         var asked: (time: Duration, end: Int64)?
+        /// Where the leader's log began as it was told last.
+        var start: Int64 = 0
         /// Its last fetch got nothing yet.
         var waits: ReplicaMessage.Fetch?
     }
@@ -45,25 +47,40 @@ extension Replica {
     }
 
     mutating func refused(_ number: Int) -> [Action] {
-        guard case .leader(var state) = role, state.change?.number == number else { return [] }
+        guard case .leader(var state) = role, let change = state.change, change.number == number else { return [] }
         state.change = nil
+        // What is known of them is of a life that has ended.
+        for addition in change.additions {
+            guard let index = state.index(of: addition.node), state.followers[index].life == addition.life else {
+                continue
+            }
+            state.followers[index].end = nil
+        }
         role = .leader(state)
         return []
     }
 
     /// The log has grown: who waits gets it.
     mutating func grown(now: Duration) -> [Action] {
+        // First what that makes visible, so that it is told with it.
+        advance() + answerWaiting(now: now)
+    }
+
+    /// The followers that have all there was get what there is now.
+    mutating func answerWaiting(now: Duration) -> [Action] {
         guard case .leader(var state) = role else { return [] }
         var actions: [Action] = []
         for index in state.followers.indices {
-            guard let fetch = state.followers[index].waits, fetch.offset < log.end else { continue }
+            guard let fetch = state.followers[index].waits else { continue }
+            guard fetch.offset < log.end || state.followers[index].start < log.start else { continue }
             state.followers[index].waits = nil
+            state.followers[index].start = log.start
             // It had everything until now.
             state.followers[index].caughtUp = now
             actions.append(.send(.records(records(from: fetch.offset)), to: state.followers[index].node))
         }
         role = .leader(state)
-        return advance() + actions
+        return actions
     }
 
     mutating func answer(_ fetch: ReplicaMessage.Fetch, from sender: Int, now: Duration) -> [Action] {

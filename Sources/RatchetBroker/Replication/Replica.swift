@@ -101,7 +101,7 @@ struct Replica: Sendable {
         case .written(let log): return written(log, now: now)
         case .trimmed(let start):
             log.start = max(log.start, start)
-            return []
+            return answerWaiting(now: now)
         case .tick: return tick(now: now)
         }
     }
@@ -111,6 +111,8 @@ struct Replica: Sendable {
         if leadership.epoch == self.leadership.epoch, leadership.leader == self.leadership.leader {
             let before = self.leadership
             self.leadership = leadership
+            // Its last fetch may have been lost.
+            if case .follower = role { return writes == 0 ? [fetch()] : [] }
             return inSyncChanged(before, now: now)
         }
         guard writes == 0 else {
@@ -151,8 +153,8 @@ struct Replica: Sendable {
         switch role {
         case .idle: return []
         case .leader: return grown(now: now)
-        // Tells the leader how far it is, too.
-        case .follower: return writes == 0 ? [fetch()] : []
+        // Tells the leader how far it is, too. What has failed is tried again at the next tick.
+        case .follower: return log != nil && writes == 0 ? [fetch()] : []
         }
     }
 

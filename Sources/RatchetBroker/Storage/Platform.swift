@@ -16,14 +16,16 @@ enum Platform {
         return template.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "" }
     }
 
-    /// Removes a directory and the files in it; what cannot be removed stays.
+    /// Removes a directory and all that is in it; what cannot be removed stays.
     static func removeDirectory(_ path: String) {
         guard let directory = opendir(path) else { return }
         while let entry = readdir(directory) {
             let name = withUnsafeBytes(of: &entry.pointee.d_name) {
                 String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
             }
-            if name != "." && name != ".." { unlink("\(path)/\(name)") }
+            guard name != "." && name != ".." else { continue }
+            let isDirectory = entry.pointee.d_type == UInt8(DT_DIR)
+            if isDirectory { removeDirectory("\(path)/\(name)") } else { unlink("\(path)/\(name)") }
         }
         closedir(directory)
         rmdir(path)

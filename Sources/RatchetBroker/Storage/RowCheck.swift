@@ -8,7 +8,9 @@ enum RowCheck {
             let sealed = [
                 ("topic", tables.topics), ("partition", tables.partitions), ("committed offset", tables.offsets),
                 ("group", tables.groups), ("shared group", tables.shared), ("deleted partition", tables.garbage),
+                ("transient chunk", tables.transients),
                 ("producer", tables.producers), ("producer's sequence", tables.sequences),
+                ("replica", tables.replication),
             ]
             for (kind, table) in sealed {
                 try transaction.forEachRow(of: table) { row in

@@ -20,15 +20,21 @@ struct Tables: Sendable {
     let shared: Table
     /// The uids of deleted partitions that still have chunks.
     let garbage: Table
+    /// The chunks whose records are gone after a restart; see ``TransientChunks``.
+    let transients: Table
     /// ``ProducerRow``s by transactional id.
     let producers: Table
     /// What partitions know of producers; see ``SequenceTable``.
     let sequences: Table
+    /// Who leads and who is in sync, or what a node's replicas know; see ``ReplicationTable``.
+    let replication: Table
 }
 
 /// The environment in the broker's directory, its writer thread, and the directory's ownership.
 final class Storage: Sendable {
     static let kind = "ratchet broker"
+    /// The directory of one of several nodes, inside the broker's.
+    static let nodeKind = "ratchet broker node"
     static let format: UInt32 = 2
 
     let tables: Tables
@@ -57,7 +63,7 @@ final class Storage: Sendable {
     }
 
     /// Opens the directory, or creates it; a temporary one, removed at the end, when it is nil.
-    init(at directory: String?, _ settings: Settings, id newID: [UInt8]) throws {
+    init(at directory: String?, _ settings: Settings, id newID: [UInt8], kind: String = Storage.kind) throws {
         let temporary = directory == nil ? try Platform.makeTemporaryDirectory() : nil
         isDurable = temporary == nil && settings.isDurable
         do {
@@ -69,12 +75,13 @@ final class Storage: Sendable {
                 maximumBytes: settings.maximumBytes,
                 isDurable: isDurable,
                 checksPages: settings.checksFile,
-                newID
+                newID,
+                kind
             )
             do {
                 // Inside the directory, so it can be taken only now; nothing was written to a directory that was there.
                 let owner = try known ?? OwnerFile(in: environment.path)
-                (tables, id) = try Self.readMeta(environment)
+                (tables, id) = try Self.readMeta(environment, kind)
                 if settings.checksFile { try RowCheck.run(environment, tables) }
                 state = Mutex(State(owner: owner))
             } catch {
@@ -101,13 +108,14 @@ final class Storage: Sendable {
         maximumBytes: Int,
         isDurable: Bool,
         checksPages: Bool,
-        _ id: [UInt8]
+        _ id: [UInt8],
+        _ kind: String
     ) throws -> Environment {
         var configuration = Environment.Configuration(
             // Beyond the quota there must be room for what reclaims space, and for pages that readers still hold.
             mapSize: maximumBytes * 2 + (1 << 30),
             quota: maximumBytes,
-            maximumTables: 16,
+            maximumTables: 32,
             maximumReaders: 1024,
             durability: isDurable ? .synced : .unsynced
         )
@@ -120,20 +128,21 @@ final class Storage: Sendable {
             try transaction.put(format, for: Array("format".utf8), in: meta)
             try transaction.putSealed(id, for: Array("id".utf8), in: meta)
             for name in [
-                "topics", "log", "partitions", "offsets", "groups", "shared", "garbage", "producers", "sequences",
+                "topics", "log", "partitions", "offsets", "groups", "shared", "garbage", "transients", "producers",
+                "sequences", "replication",
             ] {
                 _ = try transaction.table(name, create: true)
             }
         }
     }
 
-    private static func readMeta(_ environment: Environment) throws -> (Tables, id: String) {
+    private static func readMeta(_ environment: Environment, _ wanted: String) throws -> (Tables, id: String) {
         let path = environment.path
         return try environment.read { transaction in
             guard let meta = try transaction.table("meta"),
                 let kind = try transaction.text("kind", in: meta)
             else { throw foreign(path, "is not a broker's directory") }
-            guard String(decoding: kind, as: UTF8.self) == Self.kind else {
+            guard String(decoding: kind, as: UTF8.self) == wanted else {
                 throw foreign(path, "is the directory of a '\(String(decoding: kind, as: UTF8.self))'")
             }
             guard let format = try transaction.text("format", in: meta), format.count == 4,
@@ -169,8 +178,10 @@ extension Tables {
         groups = try Self.existing("groups", transaction, path)
         shared = try Self.existing("shared", transaction, path)
         garbage = try Self.existing("garbage", transaction, path)
+        transients = try Self.existing("transients", transaction, path)
         producers = try Self.existing("producers", transaction, path)
         sequences = try Self.existing("sequences", transaction, path)
+        replication = try Self.existing("replication", transaction, path)
     }
 
     private static func existing(
@@ -237,6 +248,15 @@ extension Storage {
         state.withLock { $0.owner?.release() }
         if let temporaryDirectory { Platform.removeDirectory(temporaryDirectory) }
     }
+
+    /// Ends as a crash would: what waits is not written. Returns once the files are closed.
+    func crash() async {
+        writer.abandon()
+        await close()
+    }
+
+    /// Whether its directory goes when it is closed.
+    var isTemporary: Bool { temporaryDirectory != nil }
 
     /// Closes the environment as a crash would.
     func abandon() {

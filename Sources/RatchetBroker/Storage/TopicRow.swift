@@ -3,7 +3,7 @@ import Ratchet
 /// The row of a topic in the table `topics`, keyed by name.
 ///
 ///     id (16 bytes) | retention time i64 | retention bytes i64 | message size i64 | delete retention i64 | cleanup u32
-///     uid u32, of each partition
+///     replicas u32 | in-sync replicas u32 | flags u32 | uid u32, of each partition
 struct TopicRow: Equatable, Sendable {
     /// 16 random bytes.
     var id: [UInt8]
@@ -11,7 +11,11 @@ struct TopicRow: Equatable, Sendable {
     var uids: [UInt32]
     var settings: TopicSettings
 
-    private static let fixedSize = 16 + 4 * 8 + 4
+    private static let fixedSize = 16 + 4 * 8 + 4 * 4
+    /// In the flags: the topic is gone after a restart.
+    private static let transient: UInt32 = 1
+    /// In the flags: a replica that may lack confirmed messages may lead.
+    private static let uncleanElection: UInt32 = 2
     private static let policies: [CleanupPolicy] = [.delete, .compact, .both]
 
     init(id: [UInt8], uids: [UInt32], settings: TopicSettings) {
@@ -43,8 +47,12 @@ struct TopicRow: Equatable, Sendable {
             ),
             maximumMessageSize: Int(number(32, Int64.self)),
             cleanup: Self.policies[policy],
-            deleteRetention: .milliseconds(number(40, Int64.self))
+            deleteRetention: .milliseconds(number(40, Int64.self)),
+            isDurable: number(60, UInt32.self) & Self.transient == 0
         )
+        settings.replicationFactor = Int(number(52, UInt32.self))
+        settings.minInSyncReplicas = Int(number(56, UInt32.self))
+        settings.allowsUncleanElection = number(60, UInt32.self) & Self.uncleanElection != 0
         do { try settings.check(for: name) } catch {
             throw BrokerError(.corrupted, "the stored row of \(error.detail)")
         }
@@ -58,6 +66,12 @@ struct TopicRow: Equatable, Sendable {
         bytes.appendLittleEndian(Int64(settings.maximumMessageSize))
         bytes.appendLittleEndian(settings.deleteRetention.milliseconds)
         bytes.appendLittleEndian(UInt32(Self.policies.firstIndex(of: settings.cleanup) ?? 0))
+        bytes.appendLittleEndian(UInt32(settings.replicationFactor))
+        bytes.appendLittleEndian(UInt32(settings.minInSyncReplicas))
+        let flags =
+            (settings.isDurable ? 0 : Self.transient)
+            | (settings.allowsUncleanElection ? Self.uncleanElection : 0)
+        bytes.appendLittleEndian(flags)
         for uid in uids { bytes.appendLittleEndian(uid) }
         return bytes
     }

@@ -15,6 +15,16 @@ public struct TopicSettings: Sendable, Hashable {
     /// timestamp: a reader that is slower may never hear of the deletion. It goes with the first compaction after that.
     /// Default: 24 h.
     public var deleteRetention: Duration
+    /// Whether the topic is there after the broker was restarted. Default: true.
+    public var isDurable: Bool
+    /// On how many nodes each partition is kept, at most ``Broker/Configuration/nodes``. Default: 1.
+    public var replicationFactor = 1
+    /// How many replicas must be in sync, the leader counted, for a message to be confirmed to who waits for all of them,
+    /// and for messages to become visible: from 1 to ``replicationFactor``. Default: 1.
+    public var minInSyncReplicas = 1
+    /// Whether a replica that may lack confirmed messages leads when no other can: those messages are lost then.
+    /// Default: false.
+    public var allowsUncleanElection = false
 
     /// The most partitions of one topic.
     public static let maximumPartitions = 1024
@@ -25,8 +35,10 @@ public struct TopicSettings: Sendable, Hashable {
         retention: Retention = Retention(),
         maximumMessageSize: Int = 1 << 20,
         cleanup: CleanupPolicy = .delete,
-        deleteRetention: Duration = .seconds(24 * 3600)
+        deleteRetention: Duration = .seconds(24 * 3600),
+        isDurable: Bool = true
     ) {
+        self.isDurable = isDurable
         self.partitions = partitions
         self.retention = retention
         self.maximumMessageSize = maximumMessageSize
@@ -49,6 +61,13 @@ public struct TopicSettings: Sendable, Hashable {
             throw BrokerError(
                 .invalidArgument,
                 "topic '\(topic)' with messages of \(maximumMessageSize) bytes: \(bounds)"
+            )
+        }
+        guard 1...64 ~= replicationFactor, 1...replicationFactor ~= minInSyncReplicas else {
+            throw BrokerError(
+                .invalidArgument,
+                "topic '\(topic)' with replicationFactor \(replicationFactor) and minInSyncReplicas "
+                    + "\(minInSyncReplicas): 1 to 64 replicas, and no more of them in sync than there are"
             )
         }
         guard retention.time.map({ $0 > .zero }) ?? true, retention.bytes.map({ $0 > 0 }) ?? true else {

@@ -9,9 +9,9 @@ extension Topic {
         _ wanted: TopicSettings,
         limit: Int,
         in transaction: borrowing WriteTransaction,
-        _ storage: Storage
+        _ tables: Tables,
+        home: Storage?
     ) throws -> Topic? {
-        let tables = storage.tables
         let stored = try transaction.sealedText(name, in: tables.topics, "the row of topic '\(name)'")
         if let stored {
             let settings = try TopicRow(stored, name: name).settings
@@ -30,7 +30,7 @@ extension Topic {
             name: name,
             row: row,
             partitions: Array(repeating: PartitionRow(), count: wanted.partitions),
-            home: storage
+            home: home
         )
     }
 
@@ -69,10 +69,10 @@ extension Topic {
     func alter(
         limit: Int,
         in transaction: borrowing WriteTransaction,
-        _ storage: Storage,
+        _ tables: Tables,
+        home: Storage?,
         _ change: (inout TopicSettings) throws -> Void
     ) throws -> Topic {
-        let tables = storage.tables
         var row = try storedRow(in: transaction, tables)
         try change(&row.settings)
         try row.settings.check(for: name)
@@ -81,7 +81,7 @@ extension Topic {
             row.uids += try Self.addPartitions(count, to: name, limit: limit, in: transaction, tables)
         }
         try transaction.putSealed(row.encoded, for: Array(name.utf8), in: tables.topics)
-        return Topic(name: name, row: row, logs: logs, home: storage)
+        return Topic(name: name, row: row, logs: logs, home: home)
     }
 
     /// The topic's row as it is now. Throws when it was deleted meanwhile.
@@ -99,6 +99,7 @@ extension Topic {
         for uid in uids {
             try withUnsafeBytes(of: uid.bigEndian) { uid in
                 _ = try transaction.delete(uid, in: tables.partitions)
+                _ = try transaction.delete(uid, in: tables.replication)
                 try transaction.putSealed(UnsafeRawBufferPointer(start: nil, count: 0), for: uid, in: tables.garbage)
             }
         }

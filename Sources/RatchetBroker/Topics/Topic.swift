@@ -55,13 +55,13 @@ final class Catalog: Sendable {
     private let topics: Mutex<[String: Topic]>
 
     /// Reads all topics.
-    init(_ storage: Storage) throws {
+    init(_ storage: Storage, isReplicated: Bool) throws {
         let found = try storage.read { transaction in
             var topics: [String: Topic] = [:]
             try transaction.withCursor(in: storage.tables.topics) { cursor in
                 var row = try cursor.first()
                 while let (name, stored) = row.map({ (String(decoding: $0.key, as: UTF8.self), $0.value) }) {
-                    topics[name] = try Topic.read(name, stored, in: transaction, storage)
+                    topics[name] = try Topic.read(name, stored, in: transaction, storage, isReplicated ? nil : storage)
                     row = try cursor.next()
                 }
             }
@@ -90,7 +90,8 @@ extension Topic {
         _ name: String,
         _ stored: UnsafeRawBufferPointer,
         in transaction: borrowing ReadTransaction,
-        _ storage: Storage
+        _ storage: Storage,
+        _ home: Storage?
     ) throws -> Topic {
         let value = try Array(name.utf8).withUnsafeBytes {
             try SealedRow.value(of: stored, for: $0, "the row of topic '\(name)'")
@@ -102,7 +103,7 @@ extension Topic {
             }
             return partition
         }
-        return Topic(name: name, row: row, partitions: partitions, home: storage)
+        return Topic(name: name, row: row, partitions: partitions, home: home)
     }
 }
 

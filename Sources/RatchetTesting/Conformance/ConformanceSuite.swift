@@ -44,7 +44,7 @@ public struct ConformanceSuite: Sendable {
     private static let promises: [Promise] = Array(
         [
             DeliveryChecks.all, MessageChecks.all, LogChecks.all, CommitChecks.all, FencingChecks.all, GroupChecks.all,
-            SinkChecks.all, PipelineChecks.all,
+            QueueChecks.all, SinkChecks.all, PipelineChecks.all,
         ].joined()
     )
 

@@ -32,10 +32,13 @@ public struct Features: OptionSet, Sendable, Hashable, CustomStringConvertible {
     /// The broker can be started again, ``BrokerUnderTest/restart()``, and keeps what it has confirmed. The suite's
     /// checks must then run one after another.
     public static let restarts = Features(rawValue: 1 << 10)
+    /// A queue, not a log: ``/Ratchet/Source/model`` says so, members of a group compete for its messages, each is
+    /// assigned a channel of its own, and sessions are ``/Ratchet/QueueSession``s.
+    public static let queue = Features(rawValue: 1 << 11)
 
     private static let names = [
         "log", "partitions", "keysToPartitions", "commitMetadata", "fencing", "cooperativeRevocation", "topicIDs",
-        "retention", "holes", "sizeLimit", "restarts",
+        "retention", "holes", "sizeLimit", "restarts", "queue",
     ]
 
     /// The features' names, with a `+` between them.

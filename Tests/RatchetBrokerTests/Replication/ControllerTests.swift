@@ -106,6 +106,17 @@ struct ControllerTests {
         #expect(try Self.leadership(controller).inSync == [0, 1, 2])
     }
 
+    @Test("A replica that is down does not keep another one out of the in-sync set")
+    func downAndUp() throws {
+        var controller = Self.controller()
+        for node in 1...2 { _ = controller.handle(.down(node, life: 1)) }
+        _ = controller.handle(.up(1, disk: 1, isIntact: true))
+        let before = try Self.leadership(controller)
+        let additions = [InSyncChange.Addition(node: 1, life: 2), .init(node: 2, life: 1)]
+        _ = controller.handle(try Self.change(before, to: [0, 1, 2], adding: additions))
+        #expect(try Self.leadership(controller).inSync == [0, 1])
+    }
+
     @Test("A change that rests on an earlier decision changes nothing and is told the latest")
     func outdated() throws {
         var controller = Self.controller()

@@ -38,7 +38,7 @@ struct ReplicationSimulationTests {
         case .confirmsBeforeWriting: setting.nodes = 2
         default: break
         }
-        let isFound = (1...200).contains { !ReplicationModel.run(Seed(value: $0), setting).isEmpty }
+        let isFound = (1...600).contains { !ReplicationModel.run(Seed(value: $0), setting).isEmpty }
         #expect(isFound, "\(mistake) passes")
     }
 }

@@ -1,0 +1,174 @@
+import LMDB
+import Ratchet
+
+/// The table `replication`. In the broker's own file: the ``Leadership`` of each partition by uid, and the disk of each
+/// node. In a node's: what a replica knows of its log, by uid.
+enum ReplicationTable {
+    /// No partition has it.
+    private static func key(ofNode node: Int) -> [UInt8] {
+        var key = Array("node".utf8)
+        key.appendBigEndian(UInt32(node))
+        return key
+    }
+
+    static func writeDisk(
+        _ disk: UInt64,
+        of node: Int,
+        in transaction: borrowing WriteTransaction,
+        _ tables: Tables
+    ) throws {
+        var value: [UInt8] = []
+        value.appendLittleEndian(disk)
+        try transaction.putSealed(value, for: key(ofNode: node), in: tables.replication)
+    }
+
+    static func disk(
+        of node: Int,
+        in transaction: borrowing some Transaction & ~Copyable,
+        _ tables: Tables
+    ) throws -> UInt64? {
+        let stored = try key(ofNode: node).withUnsafeBytes {
+            try transaction.sealed($0, in: tables.replication, "the row of node \(node)")
+        }
+        guard let stored else { return nil }
+        var reader = RowReader(stored, "the row of node \(node)")
+        let disk = try reader.next(UInt64.self)
+        return try reader.end(after: disk)
+    }
+
+    static func write(
+        _ leadership: Leadership,
+        _ uid: UInt32,
+        in transaction: borrowing WriteTransaction,
+        _ tables: Tables
+    ) throws {
+        var value: [UInt8] = []
+        value.appendLittleEndian(leadership.epoch)
+        value.appendLittleEndian(leadership.version)
+        value.appendLittleEndian(Int32(leadership.leader ?? -1))
+        value.appendLittleEndian(UInt32(leadership.minimum))
+        value.appendLittleEndian(UInt32(leadership.allowsUnclean ? 1 : 0))
+        for nodes in [leadership.replicas, leadership.inSync, leadership.eligible] {
+            value.appendLittleEndian(UInt32(nodes.count))
+            for node in nodes { value.appendLittleEndian(UInt32(node)) }
+        }
+        try put(value, uid, in: transaction, tables)
+    }
+
+    static func leadership(
+        of uid: UInt32,
+        in transaction: borrowing some Transaction & ~Copyable,
+        _ tables: Tables
+    ) throws -> Leadership? {
+        let what = "the leadership of partition \(uid)"
+        guard let stored = try get(uid, what, in: transaction, tables) else { return nil }
+        var reader = RowReader(stored, what)
+        let (epoch, version) = (try reader.next(Int32.self), try reader.next(Int64.self))
+        let leader = Int(try reader.next(Int32.self))
+        let minimum = Int(try reader.next(UInt32.self))
+        let allowsUnclean = try reader.next(UInt32.self) != 0
+        var leadership = Leadership(replicas: [], minimum: minimum, allowsUnclean: allowsUnclean)
+        (leadership.epoch, leadership.version) = (epoch, version)
+        leadership.leader = leader < 0 ? nil : leader
+        leadership.replicas = try nodes(&reader)
+        leadership.inSync = try nodes(&reader)
+        leadership.eligible = try nodes(&reader)
+        return try reader.end(after: leadership)
+    }
+
+    private static func nodes(_ reader: inout RowReader) throws(BrokerError) -> [Int] {
+        var nodes: [Int] = []
+        for _ in 0..<(try reader.next(UInt32.self)) { nodes.append(Int(try reader.next(UInt32.self))) }
+        return nodes
+    }
+
+    static func write(
+        _ row: ReplicaRow,
+        _ uid: UInt32,
+        in transaction: borrowing WriteTransaction,
+        _ tables: Tables
+    ) throws {
+        var value: [UInt8] = []
+        value.appendLittleEndian(row.highWatermark)
+        for entry in row.epochs.entries {
+            value.appendLittleEndian(entry.epoch)
+            value.appendLittleEndian(entry.start)
+        }
+        try put(value, uid, in: transaction, tables)
+    }
+
+    static func replica(
+        of uid: UInt32,
+        in transaction: borrowing some Transaction & ~Copyable,
+        _ tables: Tables
+    ) throws -> ReplicaRow {
+        let what = "the replica's row of partition \(uid)"
+        guard let stored = try get(uid, what, in: transaction, tables) else { return ReplicaRow() }
+        var reader = RowReader(stored, what)
+        let highWatermark = try reader.next(Int64.self)
+        var entries: [LeaderEpochs.Entry] = []
+        while !reader.isAtEnd {
+            entries.append(.init(epoch: try reader.next(Int32.self), start: try reader.next(Int64.self)))
+        }
+        return ReplicaRow(epochs: LeaderEpochs(entries), highWatermark: highWatermark)
+    }
+
+    /// Nothing when there is no row.
+    static func remove(_ uid: UInt32, in transaction: borrowing WriteTransaction, _ tables: Tables) throws {
+        _ = try withUnsafeBytes(of: uid.bigEndian) { try transaction.delete($0, in: tables.replication) }
+    }
+
+    private static func put(
+        _ value: [UInt8],
+        _ uid: UInt32,
+        in transaction: borrowing WriteTransaction,
+        _ tables: Tables
+    ) throws {
+        try value.withUnsafeBytes { value in
+            try withUnsafeBytes(of: uid.bigEndian) { try transaction.putSealed(value, for: $0, in: tables.replication) }
+        }
+    }
+
+    private static func get(
+        _ uid: UInt32,
+        _ what: String,
+        in transaction: borrowing some Transaction & ~Copyable,
+        _ tables: Tables
+    ) throws -> UnsafeRawBufferPointer? {
+        try withUnsafeBytes(of: uid.bigEndian) { try transaction.sealed($0, in: tables.replication, what) }
+    }
+}
+
+/// What a replica knows of its log, beside the ``PartitionRow``.
+struct ReplicaRow: Equatable, Sendable {
+    var epochs = LeaderEpochs()
+    /// As it was when the row was written: it may be higher by now.
+    var highWatermark: Int64 = 0
+}
+
+/// Reads a row's numbers, one after the other.
+private struct RowReader {
+    private let bytes: UnsafeRawBufferPointer
+    private let what: String
+    private var position = 0
+
+    init(_ bytes: UnsafeRawBufferPointer, _ what: String) {
+        self.bytes = bytes
+        self.what = what
+    }
+
+    var isAtEnd: Bool { position == bytes.count }
+
+    mutating func next<N: FixedWidthInteger>(_: N.Type) throws(BrokerError) -> N {
+        guard bytes.count - position >= MemoryLayout<N>.size else { throw damaged }
+        defer { position += MemoryLayout<N>.size }
+        return N(littleEndian: bytes.loadUnaligned(fromByteOffset: position, as: N.self))
+    }
+
+    func end<R>(after value: R) throws(BrokerError) -> R {
+        guard isAtEnd else { throw damaged }
+        return value
+    }
+
+    private var damaged: BrokerError { BrokerError(.corrupted, "\(what) has \(bytes.count) bytes") }
+}
