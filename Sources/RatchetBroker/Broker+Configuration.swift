@@ -48,6 +48,11 @@ extension Broker {
         public var tickInterval = Duration.milliseconds(500)
         /// How often ``Broker/run()`` removes what is older than its topic's retention. Default: 30 s.
         public var retentionInterval = Duration.seconds(30)
+        /// How often ``Broker/run()`` looks for topics to compact. Default: 30 s.
+        public var compactionInterval = Duration.seconds(30)
+        /// What the keys of one compaction may take in memory, in bytes, and one chunk's more; where they take more, a log
+        /// is gone over several times. Default: 64 MiB.
+        public var compactionMemory = 64 << 20
         /// Whether the opening looks at the file's pages, and at all rows but the messages, and throws
         /// ``BrokerError/Code/corrupted`` for one that has changed. Messages that were sent a few at a time lie in those
         /// pages: then it takes as long as reading the file does. Default: true.
@@ -76,7 +81,7 @@ extension Broker {
                 ("maximumGroups", maximumGroups), ("maximumPendingBytes", maximumPendingBytes),
                 ("maximumFetchMessages", maximumFetchMessages), ("maximumFetchBytes", maximumFetchBytes),
                 ("maximumTransactionalIDs", maximumTransactionalIDs),
-                ("maximumProducerStates", maximumProducerStates),
+                ("maximumProducerStates", maximumProducerStates), ("compactionMemory", compactionMemory),
             ] where value < 1 || value > 1 << 44 {
                 throw BrokerError(.invalidArgument, "\(name) of \(value): 1 to \(1 << 44)")
             }
@@ -85,6 +90,7 @@ extension Broker {
                 ("replicaLagTime", replicaLagTime), ("replicationTimeout", replicationTimeout),
                 ("sessionTimeout", sessionTimeout), ("revokeTimeout", revokeTimeout), ("tickInterval", tickInterval),
                 ("retentionInterval", retentionInterval), ("producerExpiry", producerExpiry),
+                ("compactionInterval", compactionInterval),
             ] where value <= .zero {
                 throw BrokerError(.invalidArgument, "\(name) of \(value): more than zero")
             }

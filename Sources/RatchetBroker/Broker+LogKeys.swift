@@ -25,6 +25,14 @@ enum LogKeys {
         ["group": "\(name)", "error": "\(error)"]
     }
 
+    static func error(_ error: any Error, partition: TopicPartition) -> Logger.Metadata {
+        ["partition": "\(partition)", "error": "\(error)"]
+    }
+
+    static func compacted(_ partition: TopicPartition, _ before: Int, _ after: Int) -> Logger.Metadata {
+        ["partition": "\(partition)", "bytes.before": "\(before)", "bytes.after": "\(after)"]
+    }
+
     static func leadership(_ uid: UInt32, _ leader: String, _ leadership: Leadership) -> Logger.Metadata {
         [
             "partition": "\(uid)", "leader": "\(leader)", "epoch": "\(leadership.epoch)",

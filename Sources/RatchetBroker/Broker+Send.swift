@@ -12,7 +12,8 @@ extension Broker: Sink {
     /// Sends one message and returns once it is durable. Messages that are sent at the same time share one sync.
     ///
     /// The partition: the message's own, else Kafka's default choice by key, else the next in turn. Throws
-    /// ``/Ratchet/MessageError``: `tooLarge`, `emptyKey`, `invalidHeader`, `unknownTopic`, `unknownPartition`;
+    /// ``/Ratchet/MessageError``: `tooLarge`, `emptyKey`, `invalidHeader`, `unknownTopic`, `unknownPartition`,
+    /// `missingKey`;
     /// ``BrokerError``: `full`, `storage`, `closed`; with several nodes `notEnoughReplicas`, `leaderNotAvailable` and
     /// `timedOut`. Nothing was written then, but for `storage` and `timedOut`, where it is not known. With ``Acks/none``
     /// it returns once the message is taken in memory, with -1 for its offset. `CancellationError` when cancelled while waiting for ``Configuration/maximumPendingBytes``.

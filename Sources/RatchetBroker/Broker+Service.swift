@@ -1,10 +1,11 @@
 import Ratchet
 public import ServiceLifecycle
+import Synchronization
 
 extension Broker: Service {
-    /// Looks for timeouts and for what is older than its retention, until graceful shutdown or cancellation. The broker
-    /// stays open: ``close()`` ends it. Without this everything works but for session timeouts, revoke deadlines and
-    /// retention by time.
+    /// Looks for timeouts, for what is older than its retention and for what compaction can remove, until graceful
+    /// shutdown or cancellation. The broker stays open: ``close()`` ends it. Without this everything works but for
+    /// session timeouts, revoke deadlines, retention by time and compaction.
     ///
     /// Throws ``BrokerError`` when the storage has failed or the broker was closed.
     public func run() async throws {
@@ -23,17 +24,29 @@ extension Broker: Service {
     }
 
     private func tick() async throws {
-        var lastCleaning = clock.now
-        // Cancellation ends the sleep.
-        while (try? await clock.sleep(for: configuration.tickInterval)) != nil {
-            for group in activeGroups { group.tick() }
-            cluster?.tick()
-            queues.tick()
-            for producer in producers.producers { producer.tick() }
-            guard clock.now - lastCleaning >= configuration.retentionInterval else { continue }
-            try await clean()
-            try await cleanProducers()
-            lastCleaning = clock.now
+        try await withThrowingDiscardingTaskGroup { group in
+            var (lastCleaning, lastCompaction) = (clock.now, clock.now)
+            // Cancellation ends the sleep.
+            while (try? await clock.sleep(for: configuration.tickInterval)) != nil {
+                for group in activeGroups { group.tick() }
+                cluster?.tick()
+                queues.tick()
+                for producer in producers.producers { producer.tick() }
+                if clock.now - lastCompaction >= configuration.compactionInterval,
+                    !isCompacting.exchange(true, ordering: .acquiringAndReleasing)
+                {
+                    lastCompaction = clock.now
+                    // Beside the ticks: a large log takes its time.
+                    group.addTask {
+                        defer { self.isCompacting.store(false, ordering: .releasing) }
+                        do { try await self.compactWhatIsDue() } catch is CancellationError {}
+                    }
+                }
+                guard clock.now - lastCleaning >= configuration.retentionInterval else { continue }
+                try await clean()
+                try await cleanProducers()
+                lastCleaning = clock.now
+            }
         }
     }
 

@@ -9,7 +9,7 @@ public struct TopicDescription: Sendable, Hashable {
     public var name: String
     /// The topic's id, 32 hexadecimal digits: another one for a topic made anew under the same name.
     public var id: String
-    /// What it was created with.
+    /// What it was created with, or altered to.
     public var settings: TopicSettings
     /// Its partitions, by number.
     public var partitions: [Partition]
@@ -55,12 +55,16 @@ extension Broker {
         isDurable: Bool = true,
         replicationFactor: Int = 1,
         minInSyncReplicas: Int = 1,
-        allowsUncleanElection: Bool = false
+        allowsUncleanElection: Bool = false,
+        cleanup: CleanupPolicy = .delete,
+        deleteRetention: Duration = .seconds(24 * 3600)
     ) async throws {
         var settings = TopicSettings(
             partitions: partitions,
             retention: retention,
             maximumMessageSize: maximumMessageSize,
+            cleanup: cleanup,
+            deleteRetention: deleteRetention,
             isDurable: isDurable
         )
         settings.replicationFactor = replicationFactor
@@ -73,6 +77,9 @@ extension Broker {
                 .invalidArgument,
                 "topic '\(name)' with \(replicationFactor) replicas: the broker has \(configuration.nodes) nodes"
             )
+        }
+        guard !cleanup.compacts || configuration.nodes == 1 else {
+            throw BrokerError(.unsupported, "topic '\(name)': a broker of several nodes compacts no topic")
         }
         guard isDurable || configuration.nodes == 1 else {
             throw BrokerError(
@@ -157,18 +164,18 @@ extension Broker {
     /// it was not its own doing. Durable when this returns. Throws ``BrokerError``: `groupIsActive` while a member owns
     /// the partition, `invalidArgument` for an offset outside of the log, `unknownTopic`.
     public func resetOffset(group: String, partition: TopicPartition, to offset: Int64) async throws {
-        try await self.group(group).reset(partition, to: offset)
+        try await self.group(group).reset([(partition, offset)])
     }
 
     /// Shows a topic, or that there is none any more. On the writer thread, in the order of the writes: else a topic
     /// that is made anew at once could hide from the groups that the one before it is gone.
-    private func publish(_ topic: Topic?, as name: String) {
+    func publish(_ topic: Topic?, as name: String) {
         catalog[name] = topic
         for group in activeGroups { group.topicChanged(name) }
         queues.topicChanged(name, to: topic)
     }
 
-    private func existing(_ name: String) throws(BrokerError) -> Topic {
+    func existing(_ name: String) throws(BrokerError) -> Topic {
         guard let topic = catalog[name] else { throw BrokerError(.unknownTopic, "no topic '\(name)'") }
         return topic
     }

@@ -24,8 +24,12 @@ public final class Broker: Sendable {
     let cluster: Cluster?
     let configuration: Configuration
     let clock: BrokerClock
+    /// Only one topic is altered at a time.
+    let altering = Turn()
+    /// Whether ``run()`` is compacting.
+    let isCompacting = Atomic<Bool>(false)
     let queues = SharedGroups()
-    private let groups = Mutex(Groups())
+    private let openGroups = Mutex(Groups())
 
     private struct Groups {
         var shells: [String: GroupShell] = [:]
@@ -105,7 +109,7 @@ public final class Broker: Sendable {
     /// Ends all sessions, writes what was sent, and closes the directory. Later calls throw
     /// ``BrokerError/Code/closed``. Idempotent.
     public func close() async throws {
-        let open = groups.withLock { groups in
+        let open = openGroups.withLock { groups in
             groups.isClosed = true
             return groups.ordered
         }
@@ -122,7 +126,7 @@ public final class Broker: Sendable {
     /// Ends a broker whose writer runs in turns as a crash of its process would: what is committed stays, all else is
     /// lost.
     package func abandon() {
-        let open = groups.withLock { groups in
+        let open = openGroups.withLock { groups in
             groups.isClosed = true
             return groups.ordered
         }
@@ -140,10 +144,10 @@ extension Broker {
     /// The group's shell, made at its first use.
     func group(_ name: String) throws -> GroupShell {
         try Name.check(name, "group")
-        if let shell = groups.withLock({ $0.shells[name] }) { return shell }
+        if let shell = openGroups.withLock({ $0.shells[name] }) { return shell }
         let tables = storage.tables
         let generation = try storage.read { try OffsetTable.generation(of: name, in: $0, tables) }
-        return try groups.withLock { groups throws(BrokerError) in
+        return try openGroups.withLock { groups throws(BrokerError) in
             // Another task may have been faster: its shell may have given later generations already.
             if let shell = groups.shells[name] { return shell }
             guard !groups.isClosed else { throw Storage.closedError(storage.path) }
@@ -159,7 +163,7 @@ extension Broker {
     }
 
     /// All groups in use, in the order of their first use.
-    var activeGroups: [GroupShell] { groups.withLock { $0.ordered } }
+    var activeGroups: [GroupShell] { openGroups.withLock { $0.ordered } }
 
     private func makeGroup(_ name: String, generation: Int64) -> GroupShell {
         let coordinator = GroupCoordinator(

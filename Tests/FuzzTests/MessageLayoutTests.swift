@@ -61,11 +61,11 @@ struct MessageLayoutTests {
     func rows(seed: Seed) async throws {
         try await Fuzz.run("broker-rows", seed, rounds: 10_000) { random in
             let id = random.bytes(16)
-            let topic = TopicRow(id: id, firstUID: 3, settings: TopicSettings(partitions: 4)).encoded
+            let topic = TopicRow(id: id, uids: [3, 4, 5, 9], settings: TopicSettings(partitions: 4)).encoded
             let bytes = topic.damaged(by: random.bytes(48), &random)
             if let row = try? bytes.withUnsafeBytes({ try TopicRow($0, name: "t") }) {
                 #expect(1...TopicSettings.maximumPartitions ~= row.settings.partitions)
-                #expect(row.firstUID.addingReportingOverflow(UInt32(row.settings.partitions)).overflow == false)
+                #expect(row.uids.count == row.settings.partitions)
                 let again = try row.encoded.withUnsafeBytes { try TopicRow($0, name: "t") }
                 #expect(again == row)
             }

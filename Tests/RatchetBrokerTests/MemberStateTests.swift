@@ -38,14 +38,14 @@ import Testing
             let fetch = try read(&state)
             change(&state)
             let position = state.fetches.first?.position
-            let isDelivered = state.advance(fetch, to: 5, nil)
+            let isDelivered = state.advance(fetch, past: LogReader.Found(batch: nil, next: 5), nil)
             #expect(!isDelivered)
             #expect(state.fetches.first?.position == position)
         }
         var state = state(end: 5)
         _ = state.start(partition, at: 0)
         let fetch = try read(&state)
-        let isDelivered = state.advance(fetch, to: 5, nil)
+        let isDelivered = state.advance(fetch, past: LogReader.Found(batch: nil, next: 5), nil)
         #expect(isDelivered)
         guard case .wait = state.step() else {
             Issue.record("a partition at its end is read")

@@ -37,6 +37,7 @@ struct ResumeDecisionTests {
 
     private static func code(_ decision: ResumeDecision) -> ResumeError.Code? {
         if case .refuse(let code, _) = decision { return code }
+        if case .overtaken = decision { return .retentionPassed }
         return nil
     }
 
@@ -55,11 +56,43 @@ struct ResumeDecisionTests {
         #expect(Self.decide(Self.committed(40, by: nil), ledger: nil, log: 10..<100) == .start(at: 40))
         #expect(Self.decide(Self.committed(10, by: nil), ledger: nil, log: 10..<100) == .start(at: 10))
         #expect(Self.decide(Self.committed(100, by: nil), ledger: nil, log: 10..<100) == .start(at: 100))
-        for offset: Int64 in [9, 101] {
-            #expect(
-                Self.code(Self.decide(Self.committed(offset, by: nil), ledger: nil, log: 10..<100)) == .offsetsReused
-            )
+        #expect(Self.code(Self.decide(Self.committed(101, by: nil), ledger: nil, log: 10..<100)) == .offsetsReused)
+        #expect(Self.decide(Self.committed(9, by: nil), ledger: nil, log: 10..<100) == .overtaken(9..<10))
+    }
+
+    @Test("Where retention was faster the policy decides, and what is lost is said", arguments: [true, false])
+    func overtaken(isInLedger: Bool) {
+        func decide(_ policy: ResumePolicy) -> ResumeDecision {
+            let committed = isInLedger ? nil : Self.committed(4, by: nil)
+            return Self.decide(committed, ledger: isInLedger ? Self.tracker(4) : nil, log: 10..<100, policy: policy)
         }
+        #expect(decide(.init()) == .overtaken(4..<10))
+        #expect(decide(.init(outOfRange: .earliest)) == .skip(to: 10, lost: 4..<10, restart: false))
+        #expect(decide(.init(outOfRange: .latest)) == .skip(to: 100, lost: 4..<100, restart: false))
+        let ahead = Self.decide(nil, ledger: Self.tracker(101), policy: .init(outOfRange: .earliest))
+        #expect(Self.code(ahead) == .offsetsReused, "an offset beyond the end was not lost to retention")
+    }
+
+    @Test("An operator's reset to an offset that is gone is dealt with likewise, and still forgets the position")
+    func resetToGone() {
+        let committed = Self.committed(4, by: nil)
+        let policy = ResumePolicy(reset: .reprocess, outOfRange: .earliest)
+        let decision = Self.decide(committed, ledger: Self.tracker(50), log: 10..<100, policy: policy)
+        #expect(decision == .skip(to: 10, lost: 4..<10, restart: true))
+    }
+
+    @Test("What is done above the skipped offsets stays done")
+    func skipping() {
+        var tracker = OffsetTracker(watermark: 4)
+        tracker.settle(8..<12, digest: 1)
+        tracker.settle(20..<22, digest: 2)
+        tracker.skip(to: 10)
+        #expect(tracker.watermark == 12 && tracker.lastDigest == 1)
+        #expect(tracker.isDone(21) && !tracker.isDone(19))
+        tracker.skip(to: 5)
+        #expect(tracker.watermark == 12)
+        tracker.skip(to: 15)
+        #expect(tracker.watermark == 15 && tracker.lastDigest == nil)
     }
 
     @Test("Another ledger's partition is refused, or taken over where it stands")
@@ -138,7 +171,7 @@ struct ResumeDecisionTests {
                 log: 10..<100,
                 policy: policy
             )
-            #expect(Self.code(decision) == .offsetsReused)
+            #expect(Self.code(decision) == (offset == 5 ? .retentionPassed : .offsetsReused))
         }
     }
 }

@@ -169,14 +169,15 @@ extension Ledger {
     }
 
     /// Takes a partition over for a generation: from then on older leases move nothing. `restart` forgets its position,
-    /// and the keys from there on. Throws ``LedgerError/Code/fenced`` when a newer generation has it.
+    /// and the keys from there on; `skips` moves it to the offset where it is before it. Throws ``LedgerError/Code/fenced`` when a newer generation has it.
     package func lease(
         _ key: [UInt8],
         of partition: TopicPartition,
         generation: Int64,
         slot: Int,
         startingAt offset: Int64,
-        restart: Bool
+        restart: Bool,
+        skips: Bool = false
     ) async throws -> PartitionLease {
         let store = store
         return try await change { transaction in
@@ -190,6 +191,7 @@ extension Ledger {
             return try store.guarded {
                 if restart { _ = try store.journal.forget(partition, from: offset, in: transaction) }
                 if restart || !position.isKnown { position.tracker = OffsetTracker(watermark: offset) }
+                if skips { position.tracker.skip(to: offset) }
                 position.generation = generation
                 position.isKnown = true
                 // Written now: an empty run of the pipeline must leave the ledger at the position that it commits.

@@ -8,6 +8,8 @@ public struct MessageError: Error, Hashable, Sendable, CustomStringConvertible {
         public static let tooLarge = Code(description: "message too large")
         /// The key is present and has no bytes; a message without a key has `nil`.
         public static let emptyKey = Code(description: "empty key")
+        /// The topic keeps the newest message of each key, and the message has none.
+        public static let missingKey = Code(description: "missing key")
         /// A header's name is empty or longer than 65,535 bytes.
         public static let invalidHeader = Code(description: "invalid header")
         /// The topic does not exist.

@@ -49,4 +49,10 @@ public struct OutgoingMessage: Hashable, Sendable {
             isPersistent: isPersistent
         )
     }
+
+    /// A tombstone: in a topic that keeps the newest message of each key it deletes this one. It is a message with an
+    /// empty payload, so in such a topic no other message may have one.
+    public static func tombstone(for key: [UInt8], in topic: String) -> OutgoingMessage {
+        OutgoingMessage(to: topic, key: key, payload: [])
+    }
 }

@@ -80,6 +80,11 @@ package enum RecordLayout {
         headers.reduce(0) { $0 + headerFixedSize + min($1.name.utf8.count, maximumHeaderName) + $1.value.count }
     }
 
+    /// Whether a record, whose parts fit, has a key.
+    package static func hasKey(_ record: UnsafeRawBufferPointer) -> Bool {
+        Int32(littleEndian: record.loadUnaligned(fromByteOffset: 4, as: Int32.self)) >= 0
+    }
+
     /// The offset of the timestamp within a record, so that a broker can set it on append.
     package static let timestampOffset = 16
 }

@@ -45,6 +45,19 @@ public struct OffsetTracker: Hashable, Sendable {
         }
     }
 
+    /// Takes everything before `offset` for done, as what is there is gone; what is done above it stays so.
+    package mutating func skip(to offset: Int64) {
+        guard offset > watermark else { return }
+        watermark = offset
+        lastDigest = nil
+        let passed = runs.prefix { $0.start <= offset }
+        for run in passed where run.end > watermark {
+            watermark = run.end
+            lastDigest = run.digest
+        }
+        runs.removeFirst(passed.count)
+    }
+
     private mutating func advance(to end: Int64, digest: UInt64) {
         watermark = end
         lastDigest = digest

@@ -13,6 +13,11 @@ package enum ResumeDecision: Hashable, Sendable {
     case verify(offset: Int64)
     /// Take the partition's position for nothing known: begin at the broker's, and forget the ledger's.
     case restart(at: Int64)
+    /// Begin at this offset though retention has deleted the messages of `lost`, which were never processed; `restart` as
+    /// above.
+    case skip(to: Int64, lost: Range<Int64>, restart: Bool)
+    /// Do not start: retention has deleted messages that were never processed.
+    case overtaken(Range<Int64>)
     /// Do not start.
     case refuse(ResumeError.Code, String)
 
@@ -45,10 +50,7 @@ package enum ResumeDecision: Hashable, Sendable {
             )
         }
         guard position >= log.lowerBound else {
-            return .refuse(
-                .retentionPassed,
-                "the ledger's position \(position) is before the log's start \(log.lowerBound): retention deleted messages that were never processed"
-            )
+            return overtaken(at: position, log: log, policy, restart: false)
         }
         guard let digest = ledger.lastDigest, position > log.lowerBound else { return .start(at: position) }
         switch evidence {
@@ -86,7 +88,7 @@ package enum ResumeDecision: Hashable, Sendable {
                     "offset \(committed.offset) was committed under ledger \(owner), this one is \(ledgerID)"
                 )
             }
-            return committed.offset > position ? restart(at: committed.offset, log: log) : nil
+            return committed.offset > position ? restart(at: committed.offset, log: log, policy) : nil
         }
         #if BrokenVariants
             if BrokenVariant.resetIgnored.isOn { return nil }
@@ -98,7 +100,7 @@ package enum ResumeDecision: Hashable, Sendable {
                 "the group's offset is \(committed.offset), the ledger's \(position), and this ledger did not commit it: an operator's reset; choose `resume` (the ledger's) or `reprocess` (the group's)"
             )
         case .resume: return nil
-        case .reprocess: return restart(at: committed.offset, log: log)
+        case .reprocess: return restart(at: committed.offset, log: log, policy)
         }
     }
 
@@ -108,8 +110,23 @@ package enum ResumeDecision: Hashable, Sendable {
         policy.reset == .reprocess && CommitMetadata(committed.metadata) == nil
     }
 
-    private static func restart(at offset: Int64, log: Range<Int64>) -> ResumeDecision {
-        isWithin(log, offset) ? .restart(at: offset) : outside(log, offset)
+    private static func restart(at offset: Int64, log: Range<Int64>, _ policy: ResumePolicy) -> ResumeDecision {
+        if offset < log.lowerBound { return overtaken(at: offset, log: log, policy, restart: true) }
+        return isWithin(log, offset) ? .restart(at: offset) : outside(log, offset)
+    }
+
+    /// What comes next is gone.
+    private static func overtaken(
+        at position: Int64,
+        log: Range<Int64>,
+        _ policy: ResumePolicy,
+        restart: Bool
+    ) -> ResumeDecision {
+        switch policy.outOfRange {
+        case .fail: .overtaken(position..<log.lowerBound)
+        case .earliest: .skip(to: log.lowerBound, lost: position..<log.lowerBound, restart: restart)
+        case .latest: .skip(to: log.upperBound, lost: position..<log.upperBound, restart: restart)
+        }
     }
 
     private static func isWithin(_ log: Range<Int64>, _ offset: Int64) -> Bool {
@@ -140,6 +157,9 @@ package enum ResumeDecision: Hashable, Sendable {
                     "offset \(committed.offset) was committed under ledger \(metadata.ledger), this one is \(ledgerID): its state and window are not here"
                 )
             }
+        }
+        if committed.offset < assignment.log.lowerBound {
+            return overtaken(at: committed.offset, log: assignment.log, policy, restart: false)
         }
         guard isWithin(assignment.log, committed.offset) else { return outside(assignment.log, committed.offset) }
         return .start(at: committed.offset)
@@ -174,6 +194,16 @@ public struct ResumePolicy: Hashable, Sendable {
         case accept
     }
 
+    /// What to do when retention has deleted what comes next.
+    public enum OutOfRange: Hashable, Sendable {
+        /// Go on at the first message that the log still holds; what is lost is counted, with a warning.
+        case earliest
+        /// Go on at the next message to be written: gives up what the log still holds, too.
+        case latest
+        /// Do not start: ``ResumeError/Code/retentionPassed``, with what is lost in ``ResumeError/lost``.
+        case fail
+    }
+
     /// What becomes of the others when a partition must not be started.
     public enum Refusal: Hashable, Sendable {
         /// The partition stays assigned and stands still: an error in the log, a gauge, and
@@ -190,6 +220,8 @@ public struct ResumePolicy: Hashable, Sendable {
     public var reset: Reset
     /// What to do with another ledger's partition. Default: refuse.
     public var lineage: Lineage
+    /// What to do when retention was faster. An offset beyond the log's end is never taken for that. Default: fail.
+    public var outOfRange: OutOfRange
     /// What to do where a partition must not be started. Default: only that one stops.
     public var refusal: Refusal
 
@@ -198,11 +230,13 @@ public struct ResumePolicy: Hashable, Sendable {
         first: First = .earliest,
         reset: Reset = .stop,
         lineage: Lineage = .refuse,
+        outOfRange: OutOfRange = .fail,
         refusal: Refusal = .stopPartition
     ) {
         self.first = first
         self.reset = reset
         self.lineage = lineage
+        self.outOfRange = outOfRange
         self.refusal = refusal
     }
 }
@@ -231,11 +265,22 @@ public struct ResumeError: Error, Hashable, Sendable, CustomStringConvertible {
     public let partition: TopicPartition
     /// What was found, and what to do.
     public let detail: String
+    /// With ``Code/retentionPassed``, the offsets of the messages that were deleted and never processed.
+    public let lost: Range<Int64>?
 
-    package init(_ code: Code, partition: TopicPartition, detail: String) {
+    package init(_ code: Code, partition: TopicPartition, detail: String, lost: Range<Int64>? = nil) {
         self.code = code
         self.partition = partition
         self.detail = detail
+        self.lost = lost
+    }
+
+    /// Retention has deleted these messages, which were never processed.
+    package init(partition: TopicPartition, lost: Range<Int64>) {
+        let detail =
+            "retention deleted offsets \(lost.lowerBound) to \(lost.upperBound - 1), which were never processed; "
+            + "restore them, or set `outOfRange` to `earliest` or `latest` to go on without them"
+        self.init(.retentionPassed, partition: partition, detail: detail, lost: lost)
     }
 
     /// `partition: code: detail`.

@@ -155,6 +155,26 @@ public final class Pipeline<Payload: Sendable>: Service {
         try await run.run()
     }
 
+    /// The pipeline's part of an audit: how it consumes, and its ledger. It always settles after processing; how many
+    /// ledgers share a queue's messages it cannot know.
+    public var audited: AuditedChain {
+        let isLog = source.model == .log
+        return AuditedChain(
+            consumer: .init(
+                settlesAfterProcessing: .known(true),
+                hasKeys: .known(intake.keys.append != nil),
+                hasPositions: .known(isLog),
+                ledgersPerKey: isLog
+                    ? .known(1)
+                    : .unreadable("who else consumes the queue into another ledger is not known here")
+            ),
+            ledger: .init(
+                isDurable: .known(ledger.configuration.isDurable),
+                window: .known(ledger.configuration.window)
+            )
+        )
+    }
+
     /// What has become of messages since the pipeline was made.
     public var statistics: PipelineStatistics { progress.statistics }
 
@@ -189,6 +209,9 @@ public struct PipelineStatistics: Hashable, Sendable {
     public var published = 0
     /// Messages the outbox has sent.
     public var sent = 0
+    /// Offsets that retention had deleted before they were processed, and that were skipped as
+    /// ``ResumePolicy/outOfRange`` says.
+    public var lost = 0
     /// Results that came too late: their partition was another member's already.
     public var fenced = 0
 }

@@ -68,9 +68,26 @@ extension PipelineRun {
         switch decision {
         case .start(let at): try await begin(assignment, under: key, at: at, restart: false, session)
         case .restart(let at): try await begin(assignment, under: key, at: at, restart: true, session)
+        case .skip(let at, let lost, let restart):
+            try await begin(assignment, under: key, at: at, restart: restart, skips: true, session)
+            noteLost(lost, of: partition)
+        case .overtaken(let lost): throw ResumeError(partition: partition, lost: lost)
         case .refuse(let code, let detail): throw ResumeError(code, partition: partition, detail: detail)
         case .verify(let at): preconditionFailure("\(partition): the record at \(at) was read and is to be read again")
         }
+    }
+
+    /// Messages were deleted before they were processed, and the policy says to go on without them.
+    private func noteLost(_ lost: Range<Int64>, of partition: TopicPartition) {
+        progress.count { $0.lost += lost.count }
+        metrics.lost.increment(by: lost.count)
+        logger.warning(
+            "messages lost: retention deleted them before they were processed, or the policy skips them",
+            metadata: [
+                LogKeys.topic: "\(partition.topic)", LogKeys.partition: "\(partition.partition)",
+                LogKeys.offset: "\(lost.lowerBound)", LogKeys.count: "\(lost.count)",
+            ]
+        )
     }
 
     /// A topic that was made anew is another one, where the source can tell.
@@ -86,6 +103,7 @@ extension PipelineRun {
         under key: [UInt8],
         at offset: Int64,
         restart: Bool,
+        skips: Bool = false,
         _ session: any SourceSession
     ) async throws {
         let partition = assignment.partition
@@ -98,7 +116,8 @@ extension PipelineRun {
                 generation: assignment.generation,
                 slot: slot,
                 startingAt: offset,
-                restart: restart
+                restart: restart,
+                skips: skips
             )
         } catch let error as LedgerError where error.code == .fenced {
             // A newer generation has it. The source says so too, unless its generations have begun anew.

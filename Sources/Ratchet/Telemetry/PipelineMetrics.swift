@@ -19,6 +19,8 @@ struct PipelineMetrics: Sendable {
     let conflicts: Counter
     let evicted: Counter
     let fenced: Counter
+    /// Offsets that were skipped, as retention had deleted them before they were processed.
+    let lost: Counter
     let inFlight: Gauge
     let stoppedPartitions: Gauge
 
@@ -53,6 +55,7 @@ struct PipelineMetrics: Sendable {
         discarded = outcome("discarded")
         retried = outcome("retried")
         fenced = outcome("fenced")
+        lost = outcome("lost")
         conflicts = Counter(label: "ratchet.deduplication.conflicts", dimensions: dimensions, factory: factory)
         evicted = Counter(label: "ratchet.deduplication.evicted", dimensions: dimensions, factory: factory)
         inFlight = Gauge(label: "ratchet.pipeline.in_flight", dimensions: dimensions, factory: factory)

@@ -112,6 +112,14 @@ struct GroupCoordinator: Sendable {
         return slots[index].state.owner?.member
     }
 
+    /// The partitions of the topics that members are subscribed to: who owns each, and whether it stays so.
+    var partitions: [(partition: TopicPartition, owner: MemberID?, isSettled: Bool)] {
+        slots.map { slot in
+            if case .owned(let member, _) = slot.state { return (slot.partition, member, true) }
+            return (slot.partition, slot.state.owner?.member, false)
+        }
+    }
+
     /// Whether the member owns the partition under this generation: only then do its commits count.
     func owns(_ id: MemberID, _ partition: TopicPartition, generation: Int64) -> Bool {
         guard let index = index(of: partition), let owner = slots[index].state.owner else { return false }

@@ -53,14 +53,20 @@ final class GroupMember: LogFollower {
         let reader = LogReader(fetch.log)
         let found: LogReader.Found?
         do {
-            found = try reader.read(from: position, generation: fetch.generation, limits: limits, place: &place)
+            found = try reader.read(
+                from: position,
+                covering: fetch.delivered,
+                generation: fetch.generation,
+                limits: limits,
+                place: &place
+            )
         } catch {
             // Of a topic that was deleted meanwhile, what has gone is no fault.
             guard state.withLock({ $0.isCurrent(fetch) }) else { return nil }
             throw error
         }
         guard let found else { return nil }
-        return state.withLock { $0.advance(fetch, to: found.next, place) } ? found.batch : nil
+        return state.withLock { $0.advance(fetch, past: found, place) } ? found.batch : nil
     }
 
     private func wait() async throws {

@@ -45,8 +45,26 @@ extension GroupShell {
         }
     }
 
-    /// Stores a position as an operator wants it, with empty metadata. Refused while a member owns the partition.
-    func reset(_ partition: TopicPartition, to offset: Int64) async throws {
+    /// Stores positions as an operator wants them, with empty metadata, all or none. Refused while a member owns one of
+    /// the partitions.
+    func reset(_ offsets: [(partition: TopicPartition, offset: Int64)]) async throws {
+        var writes = OffsetWrites(group: name, offsets: [])
+        for (partition, offset) in offsets { writes.offsets.append(try checkReset(partition, to: offset)) }
+        try await store(writes) { [name] coordinator throws(BrokerError) in
+            for (partition, _) in offsets {
+                guard let holder = coordinator.holder(of: partition) else { continue }
+                throw BrokerError(
+                    .groupIsActive,
+                    "member \(holder) of group '\(name)' owns \(partition): stop the group's consumers first"
+                )
+            }
+        }
+    }
+
+    private func checkReset(
+        _ partition: TopicPartition,
+        to offset: Int64
+    ) throws(BrokerError) -> (Topic, Int, CommittedOffset) {
         guard let topic = catalog[partition.topic], let log = catalog.log(of: partition) else {
             throw BrokerError(.unknownTopic, "there is no \(partition)")
         }
@@ -55,14 +73,7 @@ extension GroupShell {
             let bounds = "\(range.lowerBound) to \(range.upperBound)"
             throw BrokerError(.invalidArgument, "offset \(offset) for group '\(name)' in \(partition): \(bounds)")
         }
-        let write = (topic, partition.partition, CommittedOffset(offset: offset, metadata: ""))
-        try await store(OffsetWrites(group: name, offsets: [write])) { [name] coordinator throws(BrokerError) in
-            guard let holder = coordinator.holder(of: partition) else { return }
-            throw BrokerError(
-                .groupIsActive,
-                "member \(holder) of group '\(name)' owns \(partition): stop the group's consumers first"
-            )
-        }
+        return (topic, partition.partition, CommittedOffset(offset: offset, metadata: ""))
     }
 
     private func check(_ commit: OffsetCommit) throws(SourceError) -> (Topic, Int, CommittedOffset) {

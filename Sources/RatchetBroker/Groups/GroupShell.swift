@@ -97,7 +97,28 @@ final class GroupShell: Sendable {
         log(state.withLock { handle(.release(member.id, partitions), &$0) })
     }
 
-    /// A topic was created, or deleted.
+    /// The group as it is now.
+    var description: GroupDescription {
+        state.withLock { state in
+            let partitions = state.coordinator.partitions
+            let members = state.members.map { member in
+                GroupDescription.Member(
+                    id: member.id,
+                    topics: member.topics,
+                    partitions: partitions.filter { $0.owner == member.id }.map(\.partition)
+                )
+            }
+            let isStable = partitions.allSatisfy(\.isSettled)
+            return GroupDescription(
+                name: name,
+                state: members.isEmpty ? .empty : isStable ? .stable : .rebalancing,
+                generation: state.coordinator.generation,
+                members: members
+            )
+        }
+    }
+
+    /// A topic was created, altered or deleted.
     func topicChanged(_ topic: String) {
         log(state.withLock { handle(.topic(topic, partitions: catalog[topic]?.logs.count ?? 0), &$0) })
     }

@@ -12,6 +12,9 @@ struct MemberState {
         let generation: Int64
         /// The offset of the next message; nil before it was started.
         var position: Int64?
+        /// The offset after the last message delivered: what is gone from there to the next one is covered by that one's
+        /// batch, as nothing else would ever settle it.
+        var delivered: Int64 = 0
         var isPaused = false
         var isRevoked = false
         var place: LogReader.Place?
@@ -110,9 +113,10 @@ struct MemberState {
     mutating func takeWaiterIfReady() -> Waiter? { hasWork ? waiter.take() : nil }
 
     /// Moves a partition on after a read; false when what was read must not be delivered any more.
-    mutating func advance(_ read: Fetch, to position: Int64, _ place: LogReader.Place?) -> Bool {
+    mutating func advance(_ read: Fetch, past found: LogReader.Found, _ place: LogReader.Place?) -> Bool {
         guard let index = index(of: read), !fetches[index].isPaused, !fetches[index].isRevoked else { return false }
-        fetches[index].position = position
+        fetches[index].position = found.next
+        if let batch = found.batch { fetches[index].delivered = batch.lastOffset + 1 }
         fetches[index].place = place
         return true
     }
@@ -162,6 +166,7 @@ struct MemberState {
     mutating func start(_ partition: TopicPartition, at offset: Int64) -> Waiter? {
         guard let index = index(of: partition) else { return nil }
         fetches[index].position = offset
+        fetches[index].delivered = offset
         fetches[index].place = nil
         fetches[index].starts += 1
         return takeWaiterIfReady()

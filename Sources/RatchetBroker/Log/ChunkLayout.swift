@@ -148,10 +148,14 @@ enum ChunkLayout {
 
     /// Throws unless the chunk holds exactly what was written for this partition.
     static func verify(_ chunk: UnsafeRawBufferPointer, uid: UInt32) throws(Damage) {
-        let stored = UInt64(littleEndian: chunk.loadUnaligned(fromByteOffset: 0, as: UInt64.self))
-        guard stored == checksum(of: chunk, uid: uid) else {
+        guard checksum(of: chunk) == checksum(of: chunk, uid: uid) else {
             throw Damage(description: "the checksum of its \(chunk.count) bytes does not match")
         }
+    }
+
+    /// The checksum that is stored in the chunk: another one is another chunk.
+    static func checksum(of chunk: UnsafeRawBufferPointer) -> UInt64 {
+        UInt64(littleEndian: chunk.loadUnaligned(fromByteOffset: 0, as: UInt64.self))
     }
 
     private static func checksum(of chunk: UnsafeRawBufferPointer, uid: UInt32) -> UInt64 {

@@ -82,7 +82,7 @@ struct ChunkWriter {
     /// Writes what is gathered, what retention by size says, and the partition's row.
     mutating func finish(now: Int64, in transaction: borrowing WriteTransaction, _ tables: Tables) throws {
         try flush(in: transaction, tables)
-        if let limit = log.settings.retention.bytes, row.bytes > limit {
+        if let limit = log.settings.sizeLimit, row.bytes > limit {
             try log.trim(&row, now: now, in: transaction, tables)
         }
         try transaction.put(row, for: log.uid, in: tables)

@@ -10,10 +10,11 @@ struct LogReader: Sendable {
     }
 
     /// Where the last read has stopped within a chunk: its next record need not be looked for, nor the chunk verified
-    /// again.
+    /// again. It is of no use once compaction has put another chunk in its place.
     struct Place: Sendable {
         fileprivate var offset: Int64
         fileprivate var chunk: Int64
+        fileprivate var checksum: UInt64
         fileprivate var byte: Int
         fileprivate var index: Int
     }
@@ -31,8 +32,14 @@ struct LogReader: Sendable {
     init(_ log: PartitionLog) { self.log = log }
 
     /// The messages from `offset` on, nil at the end of the log, or while nobody leads it. `place` is what the read before this one has left, and
-    /// nil at first. Throws ``SourceError``: offset out of range, or corrupted when a chunk is not what was written.
-    func read(from offset: Int64, generation: Int64, limits: Limits, place: inout Place?) throws -> Found? {
+    /// nil at first. The batch covers what is gone from `covering` on, nil for `offset`. Throws ``SourceError``: offset out of range, or corrupted when a chunk is not what was written.
+    func read(
+        from offset: Int64,
+        covering: Int64? = nil,
+        generation: Int64,
+        limits: Limits,
+        place: inout Place?
+    ) throws -> Found? {
         let range = log.range
         guard range.contains(offset) else {
             if offset == range.upperBound { return nil }
@@ -42,7 +49,7 @@ struct LogReader: Sendable {
         var last = place
         let found: Found
         do {
-            found = try read(from: offset, generation, limits, &last, range.upperBound, storage)
+            found = try read(from: offset, covering ?? offset, generation, limits, &last, range.upperBound, storage)
         } catch let error as BrokerError where error.code == .closed && log.isReplicated {
             // The node was stopped: another one leads, or will.
             return nil
@@ -53,6 +60,7 @@ struct LogReader: Sendable {
 
     private func read(
         from offset: Int64,
+        _ covering: Int64,
         _ generation: Int64,
         _ limits: Limits,
         _ place: inout Place?,
@@ -65,7 +73,7 @@ struct LogReader: Sendable {
                 var scan = Scan(reader: self, limits: limits, offset: offset, end: end, place: last)
                 try scan.run(cursor)
                 last = scan.place
-                let batch = scan.count > 0 ? try batch(from: offset, generation: generation, scan) : nil
+                let batch = scan.count > 0 ? try batch(from: covering, generation: generation, scan) : nil
                 return Found(batch: batch, next: scan.offset)
             }
         }
@@ -159,9 +167,14 @@ private struct Scan {
     }
 
     /// The chunk that holds `offset`, nil if it was removed.
-    private func seek(_ cursor: borrowing Cursor) throws -> Cursor.Row? {
+    private mutating func seek(_ cursor: borrowing Cursor) throws -> Cursor.Row? {
         let uid = reader.log.uid
-        if let place { return try LogKey(uid, place.chunk).withBytes { try cursor.seek(exactly: $0) } }
+        if let place, let row = try LogKey(uid, place.chunk).withBytes({ try cursor.seek(exactly: $0) }),
+            row.value.count >= ChunkLayout.headerSize, ChunkLayout.checksum(of: row.value) == place.checksum
+        {
+            return row
+        }
+        place = nil
         let wanted = LogKey(uid, offset)
         let following = try wanted.withBytes { try cursor.seek(atLeast: $0) }
         if let following, LogKey(following.key) == wanted { return following }
@@ -240,7 +253,13 @@ private struct Scan {
             throw ChunkLayout.Damage(description: "record \(index) has offset \(next)")
         }
         offset = next
-        place = .init(offset: next, chunk: header.baseOffset, byte: byte, index: index)
+        place = .init(
+            offset: next,
+            chunk: header.baseOffset,
+            checksum: ChunkLayout.checksum(of: chunk),
+            byte: byte,
+            index: index
+        )
     }
 }
 

@@ -12,7 +12,10 @@ final class PartitionLog: Sendable {
     /// The partition's number in the tables: never used again.
     let uid: UInt32
     let partition: TopicPartition
-    let settings: TopicSettings
+    /// Only one compaction at a time.
+    let compactionTurn = Turn()
+    private let topicSettings: Mutex<TopicSettings>
+    private let compactionState = Mutex(CompactionState())
     private let start: Atomic<Int64>
     private let end: Atomic<Int64>
     private let size: Atomic<Int64>
@@ -34,7 +37,7 @@ final class PartitionLog: Sendable {
     ) {
         self.uid = uid
         self.partition = partition
-        self.settings = settings
+        topicSettings = Mutex(settings)
         start = Atomic(row.start)
         end = Atomic(row.end)
         size = Atomic(row.bytes)
@@ -42,6 +45,16 @@ final class PartitionLog: Sendable {
         led = Atomic(!isReplicated)
         self.isReplicated = isReplicated
     }
+
+    /// The topic's settings as they are now.
+    var settings: TopicSettings { topicSettings.withLock { $0 } }
+
+    func alter(_ settings: TopicSettings) { topicSettings.withLock { $0 = settings } }
+
+    /// How far it is compacted.
+    var compaction: CompactionState { compactionState.withLock { $0 } }
+
+    func compacted(_ change: (inout CompactionState) -> Void) { compactionState.withLock { change(&$0) } }
 
     /// Where its chunks are read; nil while no node leads it.
     var home: Storage? { storage.withLock { $0 } }
@@ -108,21 +121,24 @@ final class PartitionLog: Sendable {
 extension PartitionLog {
     /// How many chunks one transaction removes at most.
     static let maximumTrim = 256
+    /// And of how many bytes, but for the last of them: each page of theirs is a number that the transaction writes.
+    private static let maximumTrimBytes: Int64 = 256 << 20
 
     /// Removes whole chunks from the front as the topic's retention says, and moves the start of `row` accordingly; the
-    /// newest chunk stays. Returns how many were removed: ``maximumTrim`` means that there may be more.
-    @discardableResult
+    /// newest chunk stays. There may be more to remove afterwards.
     func trim(
         _ row: inout PartitionRow,
         now: Int64,
         in transaction: borrowing WriteTransaction,
         _ tables: Tables
-    ) throws -> Int {
+    ) throws {
+        let settings = settings
         try transaction.withCursor(in: tables.log) { cursor in
             var removed = 0
+            let least = row.bytes - Self.maximumTrimBytes
             var next = try LogKey(uid, 0).withBytes { try cursor.seek(atLeast: $0) }
-            while removed < Self.maximumTrim, let chunk = next {
-                guard removesOldest(chunk, of: row, now: now) else { break }
+            while removed < Self.maximumTrim, row.bytes > least, let chunk = next {
+                guard removesOldest(chunk, of: row, settings, now: now) else { break }
                 let size = Int64(chunk.value.count)
                 try cursor.delete()
                 removed += 1
@@ -133,7 +149,6 @@ extension PartitionLog {
                 }
                 row.start = following.offset
             }
-            return removed
         }
     }
 
@@ -142,12 +157,17 @@ extension PartitionLog {
         guard let row = try transaction.partition(uid, in: tables) else { return false }
         return try transaction.withCursor(in: tables.log) { cursor in
             guard let chunk = try LogKey(uid, 0).withBytes({ try cursor.seek(atLeast: $0) }) else { return false }
-            return removesOldest(chunk, of: row, now: now)
+            return removesOldest(chunk, of: row, settings, now: now)
         }
     }
 
-    private func removesOldest(_ chunk: Cursor.Row, of row: PartitionRow, now: Int64) -> Bool {
-        guard let key = LogKey(chunk.key), key.uid == uid else { return false }
+    private func removesOldest(
+        _ chunk: Cursor.Row,
+        of row: PartitionRow,
+        _ settings: TopicSettings,
+        now: Int64
+    ) -> Bool {
+        guard settings.cleanup.deletes, let key = LogKey(chunk.key), key.uid == uid else { return false }
         // A header that cannot be read keeps its chunk from going by age, so that the damage stays to be seen.
         let header = try? ChunkLayout.header(of: chunk.value)
         let end = header?.endOffset ?? key.offset + 1

@@ -212,6 +212,9 @@ private struct Route {
             let limit = topic.row.settings.maximumMessageSize
             throw MessageError(.tooLarge, "\(record.count) bytes, at most \(limit) for topic '\(name)'")
         }
+        guard !topic.row.settings.cleanup.compacts || RecordLayout.hasKey(record) else {
+            throw MessageError(.missingKey, "topic '\(name)' is compacted: every message needs a key")
+        }
         let partition = entry.partition >= 0 ? Int(entry.partition) : choose(record, topic)
         guard partition < segments.count else {
             throw MessageError(

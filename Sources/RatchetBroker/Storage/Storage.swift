@@ -40,6 +40,8 @@ final class Storage: Sendable {
     let tables: Tables
     /// The broker's id: 32 hexadecimal digits, made at creation.
     let id: String
+    /// Whether what is written survives a restart, and a loss of power.
+    let isDurable: Bool
     private let environment: Environment
     private let writer: WriterThread
     private let temporaryDirectory: String?
@@ -63,6 +65,7 @@ final class Storage: Sendable {
     /// Opens the directory, or creates it; a temporary one, removed at the end, when it is nil.
     init(at directory: String?, _ settings: Settings, id newID: [UInt8], kind: String = Storage.kind) throws {
         let temporary = directory == nil ? try Platform.makeTemporaryDirectory() : nil
+        isDurable = temporary == nil && settings.isDurable
         do {
             let path = directory ?? temporary ?? ""
             // Nobody may be writing while the pages are checked.
@@ -70,7 +73,7 @@ final class Storage: Sendable {
             environment = try Self.openEnvironment(
                 at: path,
                 maximumBytes: settings.maximumBytes,
-                isDurable: temporary == nil && settings.isDurable,
+                isDurable: isDurable,
                 checksPages: settings.checksFile,
                 newID,
                 kind

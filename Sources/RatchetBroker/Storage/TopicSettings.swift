@@ -9,6 +9,12 @@ public struct TopicSettings: Sendable, Hashable {
     public var retention: Retention
     /// The largest message in bytes, as it is encoded: key, headers, payload and 24 bytes. Default: 1 MiB.
     public var maximumMessageSize: Int
+    /// What becomes of old messages. Default: they go as ``retention`` says.
+    public var cleanup: CleanupPolicy
+    /// How long a compacted topic keeps a message with an empty payload, which deletes its key, by the message's
+    /// timestamp: a reader that is slower may never hear of the deletion. It goes with the first compaction after that.
+    /// Default: 24 h.
+    public var deleteRetention: Duration
     /// Whether the topic is there after the broker was restarted. Default: true.
     public var isDurable: Bool
     /// On how many nodes each partition is kept, at most ``Broker/Configuration/nodes``. Default: 1.
@@ -28,13 +34,20 @@ public struct TopicSettings: Sendable, Hashable {
         partitions: Int = 1,
         retention: Retention = Retention(),
         maximumMessageSize: Int = 1 << 20,
+        cleanup: CleanupPolicy = .delete,
+        deleteRetention: Duration = .seconds(24 * 3600),
         isDurable: Bool = true
     ) {
         self.isDurable = isDurable
         self.partitions = partitions
         self.retention = retention
         self.maximumMessageSize = maximumMessageSize
+        self.cleanup = cleanup
+        self.deleteRetention = deleteRetention
     }
+
+    /// The bytes of a partition beyond which its oldest chunks go, nil for no limit.
+    var sizeLimit: Int? { cleanup.deletes ? retention.bytes : nil }
 
     func check(for topic: String) throws(BrokerError) {
         guard 1...Self.maximumPartitions ~= partitions else {
@@ -63,75 +76,12 @@ public struct TopicSettings: Sendable, Hashable {
                 "topic '\(topic)' with a retention of nothing: nil keeps messages for ever"
             )
         }
-    }
-}
-
-/// The row of a topic in the table `topics`, keyed by name.
-struct TopicRow: Equatable, Sendable {
-    /// 16 random bytes.
-    var id: [UInt8]
-    /// The uid of partition 0; the others follow.
-    var firstUID: UInt32
-    var settings: TopicSettings
-
-    private static let size = 16 + 4 + 4 + 8 + 8 + 8 + 4 + 4 + 4
-    /// In the flags: the topic is gone after a restart.
-    private static let transient: UInt32 = 1
-    /// In the flags: a replica that may lack confirmed messages may lead.
-    private static let uncleanElection: UInt32 = 2
-
-    init(id: [UInt8], firstUID: UInt32, settings: TopicSettings) {
-        self.id = id
-        self.firstUID = firstUID
-        self.settings = settings
-    }
-
-    init(_ stored: UnsafeRawBufferPointer, name: String) throws(BrokerError) {
-        guard stored.count == Self.size else {
-            throw BrokerError(.corrupted, "the row of topic '\(name)' has \(stored.count) bytes, not \(Self.size)")
+        guard deleteRetention >= .zero else {
+            throw BrokerError(
+                .invalidArgument,
+                "topic '\(topic)' with a deleteRetention of \(deleteRetention): 0 or more"
+            )
         }
-        func number<N: FixedWidthInteger>(_ offset: Int, _: N.Type) -> N {
-            N(littleEndian: stored.loadUnaligned(fromByteOffset: offset, as: N.self))
-        }
-        let milliseconds = number(24, Int64.self)
-        let bytes = number(32, Int64.self)
-        id = Array(stored[..<16])
-        firstUID = number(16, UInt32.self)
-        settings = TopicSettings(
-            partitions: Int(number(20, UInt32.self)),
-            retention: Retention(
-                time: milliseconds < 0 ? nil : .milliseconds(milliseconds),
-                bytes: bytes < 0 ? nil : Int(bytes)
-            ),
-            maximumMessageSize: Int(number(40, Int64.self)),
-            isDurable: number(56, UInt32.self) & Self.transient == 0
-        )
-        settings.replicationFactor = Int(number(48, UInt32.self))
-        settings.minInSyncReplicas = Int(number(52, UInt32.self))
-        settings.allowsUncleanElection = number(56, UInt32.self) & Self.uncleanElection != 0
-        do { try settings.check(for: name) } catch {
-            throw BrokerError(.corrupted, "the stored row of \(error.detail)")
-        }
-        guard !firstUID.addingReportingOverflow(UInt32(settings.partitions)).overflow else {
-            throw BrokerError(.corrupted, "the stored row of topic '\(name)': its first partition is \(firstUID)")
-        }
-    }
-
-    var encoded: [UInt8] {
-        var bytes = id
-        bytes.appendLittleEndian(firstUID)
-        bytes.appendLittleEndian(UInt32(settings.partitions))
-        // At least one, as zero would read as "keep nothing".
-        bytes.appendLittleEndian(settings.retention.time.map { max($0.milliseconds, 1) } ?? -1)
-        bytes.appendLittleEndian(Int64(settings.retention.bytes ?? -1))
-        bytes.appendLittleEndian(Int64(settings.maximumMessageSize))
-        bytes.appendLittleEndian(UInt32(settings.replicationFactor))
-        bytes.appendLittleEndian(UInt32(settings.minInSyncReplicas))
-        let flags =
-            (settings.isDurable ? 0 : Self.transient)
-            | (settings.allowsUncleanElection ? Self.uncleanElection : 0)
-        bytes.appendLittleEndian(flags)
-        return bytes
     }
 }
 

@@ -20,6 +20,9 @@ enum OffsetTable {
     /// The most bytes of metadata beside an offset.
     static let maximumMetadata = 4096
 
+    /// The topic's id and the partition's number.
+    private static let keyPrefix = 16 + 4
+
     private static func key(_ topic: Topic, _ partition: Int, _ group: String) -> [UInt8] {
         var key = topic.row.id
         key.appendBigEndian(UInt32(partition))
@@ -68,6 +71,28 @@ enum OffsetTable {
         value.appendLittleEndian(committed.offset)
         value += committed.metadata.utf8
         try transaction.putSealed(value, for: key(topic, partition, group), in: tables.offsets)
+    }
+
+    /// The groups that have ever had a member or an offset, with their last generations.
+    static func groups(in transaction: borrowing ReadTransaction, _ tables: Tables) throws -> [String: Int64] {
+        var groups: [String: Int64] = [:]
+        try transaction.withCursor(in: tables.offsets) { cursor in
+            var row = try cursor.first()
+            while let key = row?.key {
+                if key.count > keyPrefix { groups[String(decoding: key[keyPrefix...], as: UTF8.self)] = 0 }
+                row = try cursor.next()
+            }
+        }
+        var names: [String] = []
+        try transaction.withCursor(in: tables.groups) { cursor in
+            var row = try cursor.first()
+            while let key = row?.key {
+                names.append(String(decoding: key, as: UTF8.self))
+                row = try cursor.next()
+            }
+        }
+        for name in names { groups[name] = try generation(of: name, in: transaction, tables) }
+        return groups
     }
 
     /// Removes what all groups have committed in the topic.

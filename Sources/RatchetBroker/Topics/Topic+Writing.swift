@@ -6,60 +6,98 @@ extension Topic {
     static func create(
         _ name: String,
         id: [UInt8],
-        _ settings: TopicSettings,
+        _ wanted: TopicSettings,
         limit: Int,
         in transaction: borrowing WriteTransaction,
         _ tables: Tables,
         home: Storage?
     ) throws -> Topic? {
         let stored = try transaction.sealedText(name, in: tables.topics, "the row of topic '\(name)'")
+        if let stored {
+            let settings = try TopicRow(stored, name: name).settings
+            // As they are stored: in whole milliseconds.
+            let row = TopicRow(id: id, uids: (0..<UInt32(wanted.partitions)).map { $0 }, settings: wanted)
+            let wanted = try row.encoded.withUnsafeBytes { try TopicRow($0, name: name).settings }
+            guard settings == wanted else {
+                throw BrokerError(.topicExists, "topic '\(name)' has \(settings), not \(wanted): alter or delete it")
+            }
+            return nil
+        }
+        let uids = try addPartitions(wanted.partitions, to: name, limit: limit, in: transaction, tables)
+        let row = TopicRow(id: id, uids: uids, settings: wanted)
+        try transaction.putSealed(row.encoded, for: Array(name.utf8), in: tables.topics)
+        return Topic(
+            name: name,
+            row: row,
+            partitions: Array(repeating: PartitionRow(), count: wanted.partitions),
+            home: home
+        )
+    }
+
+    /// Writes rows of new partitions; returns their uids.
+    private static func addPartitions(
+        _ count: Int,
+        to name: String,
+        limit: Int,
+        in transaction: borrowing WriteTransaction,
+        _ tables: Tables
+    ) throws -> [UInt32] {
         let next = try transaction.sealedText(SealedRow.nextUID, in: tables.meta, "the number of the next partition")
         guard next?.count ?? 4 == 4 else {
             throw BrokerError(.corrupted, "the number of the next partition has \(next?.count ?? 0) bytes, not 4")
         }
-        let firstUID = next.map { UInt32(littleEndian: $0.loadUnaligned(as: UInt32.self)) } ?? 0
-        let row = TopicRow(id: id, firstUID: firstUID, settings: settings)
-        if let stored {
-            let settings = try TopicRow(stored, name: name).settings
-            // As they are stored: in whole milliseconds.
-            let wanted = try row.encoded.withUnsafeBytes { try TopicRow($0, name: name).settings }
-            guard settings == wanted else {
-                throw BrokerError(.topicExists, "topic '\(name)' has \(settings), not \(wanted): delete it first")
-            }
-            return nil
-        }
-        guard try transaction.count(tables.partitions) + settings.partitions <= limit else {
-            let count = settings.partitions
+        let first = next.map { UInt32(littleEndian: $0.loadUnaligned(as: UInt32.self)) } ?? 0
+        guard try transaction.count(tables.partitions) + count <= limit else {
             throw BrokerError(
                 .limitReached,
                 "\(count) more partitions for topic '\(name)' exceed maximumPartitions, \(limit)"
             )
         }
-        let (end, overflow) = firstUID.addingReportingOverflow(UInt32(settings.partitions))
+        let (end, overflow) = first.addingReportingOverflow(UInt32(count))
         guard !overflow else {
             throw BrokerError(.limitReached, "no partition can be created any more: start a new broker")
         }
-        for uid in firstUID..<end { try transaction.put(PartitionRow(), for: uid, in: tables) }
+        for uid in first..<end { try transaction.put(PartitionRow(), for: uid, in: tables) }
         var following: [UInt8] = []
         following.appendLittleEndian(end)
         try transaction.putSealed(following, for: Array(SealedRow.nextUID.utf8), in: tables.meta)
+        return Array(first..<end)
+    }
+
+    /// Writes changed settings, with new partitions where they ask for more; returns the topic as it is then, with the
+    /// same logs. One at a time.
+    func alter(
+        limit: Int,
+        in transaction: borrowing WriteTransaction,
+        _ tables: Tables,
+        home: Storage?,
+        _ change: (inout TopicSettings) throws -> Void
+    ) throws -> Topic {
+        var row = try storedRow(in: transaction, tables)
+        try change(&row.settings)
+        try row.settings.check(for: name)
+        let count = row.settings.partitions - row.uids.count
+        if count > 0 {
+            row.uids += try Self.addPartitions(count, to: name, limit: limit, in: transaction, tables)
+        }
         try transaction.putSealed(row.encoded, for: Array(name.utf8), in: tables.topics)
-        return Topic(
-            name: name,
-            row: row,
-            partitions: Array(repeating: PartitionRow(), count: settings.partitions),
-            home: home
-        )
+        return Topic(name: name, row: row, logs: logs, home: home)
+    }
+
+    /// The topic's row as it is now. Throws when it was deleted meanwhile.
+    private func storedRow(in transaction: borrowing WriteTransaction, _ tables: Tables) throws -> TopicRow {
+        guard try exists(in: transaction, tables),
+            let stored = try transaction.sealedText(name, in: tables.topics, "the row of topic '\(name)'")
+        else { throw BrokerError(.unknownTopic, "topic '\(name)' was deleted meanwhile") }
+        return try TopicRow(stored, name: name)
     }
 
     /// Removes the topic; its chunks become garbage, to be removed in pieces.
     func delete(in transaction: borrowing WriteTransaction, _ tables: Tables) throws {
-        guard try exists(in: transaction, tables) else {
-            throw BrokerError(.unknownTopic, "topic '\(name)' was deleted meanwhile")
-        }
+        let uids = try storedRow(in: transaction, tables).uids
         _ = try Array(name.utf8).withUnsafeBytes { try transaction.delete($0, in: tables.topics) }
-        for log in logs {
-            try withUnsafeBytes(of: log.uid.bigEndian) { uid in
+        for uid in uids {
+            try withUnsafeBytes(of: uid.bigEndian) { uid in
                 _ = try transaction.delete(uid, in: tables.partitions)
                 _ = try transaction.delete(uid, in: tables.replication)
                 try transaction.putSealed(UnsafeRawBufferPointer(start: nil, count: 0), for: uid, in: tables.garbage)
@@ -74,6 +112,8 @@ extension Topic {
 enum Garbage {
     /// How many chunks one transaction removes at most.
     private static let maximumChunks = 256
+    /// And of how many bytes, but for the last of them.
+    private static let maximumBytes = 256 << 20
 
     /// Removes the chunks of all deleted partitions, in transactions of bounded size.
     static func removeAll(_ storage: Storage) async throws {
@@ -96,8 +136,10 @@ enum Garbage {
         guard let uid else { return }
         let isEmpty = try transaction.withCursor(in: tables.log) { cursor in
             var chunk = try LogKey(uid, 0).withBytes { try cursor.seek(atLeast: $0) }
-            for _ in 0..<maximumChunks {
-                guard let key = chunk.flatMap({ LogKey($0.key) }), key.uid == uid else { return true }
+            var (count, bytes) = (0, 0)
+            while count < maximumChunks, bytes < maximumBytes {
+                guard let found = chunk, LogKey(found.key)?.uid == uid else { return true }
+                (count, bytes) = (count + 1, bytes + found.value.count)
                 try cursor.delete()
                 chunk = try cursor.next()
             }

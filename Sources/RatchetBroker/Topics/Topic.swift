@@ -17,7 +17,7 @@ final class Topic: Sendable {
         id = row.id.hexadecimal
         logs = partitions.enumerated().map { number, partition in
             PartitionLog(
-                uid: row.firstUID + UInt32(number),
+                uid: row.uids[number],
                 partition: TopicPartition(name, number),
                 settings: row.settings,
                 row: partition,
@@ -25,6 +25,24 @@ final class Topic: Sendable {
                 isReplicated: home == nil
             )
         }
+    }
+
+    /// The topic with altered settings: the same logs, and empty ones behind them for the partitions that are new.
+    init(name: String, row: TopicRow, logs known: [PartitionLog], home: Storage?) {
+        self.name = name
+        self.row = row
+        id = row.id.hexadecimal
+        logs =
+            known
+            + row.uids.enumerated().dropFirst(known.count).map { number, uid in
+                PartitionLog(
+                    uid: uid,
+                    partition: TopicPartition(name, number),
+                    settings: row.settings,
+                    row: PartitionRow(),
+                    home: home
+                )
+            }
     }
 
     /// The partition for the messages without a key of one batch: each batch goes to the next.
@@ -80,8 +98,8 @@ extension Topic {
             try SealedRow.value(of: stored, for: $0, "the row of topic '\(name)'")
         }
         let row = try TopicRow(value, name: name)
-        let partitions = try (0..<row.settings.partitions).map { number in
-            guard let partition = try transaction.partition(row.firstUID + UInt32(number), in: storage.tables) else {
+        let partitions = try row.uids.enumerated().map { number, uid in
+            guard let partition = try transaction.partition(uid, in: storage.tables) else {
                 throw BrokerError(.corrupted, "topic '\(name)' has no row for partition \(number)")
             }
             return partition
