@@ -75,7 +75,10 @@ extension Broker {
             )
         }
         guard isDurable || configuration.nodes == 1 else {
-            throw BrokerError(.invalidArgument, "topic '\(name)' is not durable: a broker of several nodes keeps its topics")
+            throw BrokerError(
+                .invalidArgument,
+                "topic '\(name)' is not durable: a broker of several nodes keeps its topics"
+            )
         }
         let id = Self.makeID(configuration.random)
         let (tables, limit) = (storage.tables, configuration.maximumPartitions)
