@@ -3,10 +3,16 @@ import Synchronization
 /// Tells on standard error how far the lab has come: on a terminal on one line that is written over again and again,
 /// else on a line for each side of an experiment.
 final class ProgressLine: Sendable {
+    private struct State {
+        var place = ""
+        var shown: ContinuousClock.Instant?
+    }
+
+    private static let interval = Duration.milliseconds(100)
     private let experiments: Int
     private let isQuiet: Bool
     private let isInteractive = Terminal.error.isInteractive
-    private let place = Mutex("")
+    private let state = Mutex(State())
 
     /// `isQuiet`: says nothing unless it is on a terminal.
     init(experiments: Int, isQuiet: Bool) {
@@ -16,7 +22,8 @@ final class ProgressLine: Sendable {
 
     func begin(_ experiment: Experiment, _ side: Side, number: Int) {
         let settings = experiment[side].settings
-        place.withLock { $0 = "[\(number)/\(experiments)] \(experiment.name), \(side.rawValue): \(settings)" }
+        let place = "[\(number)/\(experiments)] \(experiment.name), \(side.rawValue): \(settings)"
+        state.withLock { $0 = State(place: place) }
         show("")
     }
 
@@ -26,16 +33,22 @@ final class ProgressLine: Sendable {
     }
 
     func end(_ tally: Tally) {
-        let text = place.withLock { $0 }
+        let place = state.withLock { $0.place }
         if isInteractive {
             Terminal.error.write("\r\u{1B}[K")
         } else if !isQuiet {
-            Terminal.error.write("\(text) · \(tally.lost) lost, \(tally.twice) twice, \(tally.unknown) unknown\n")
+            Terminal.error.write("\(place) · \(tally.lost) lost, \(tally.twice) twice, \(tally.unknown) unknown\n")
         }
     }
 
     private func show(_ words: String) {
         guard isInteractive else { return }
-        Terminal.error.write("\r\u{1B}[K" + place.withLock { $0 } + words)
+        let now = ContinuousClock.now
+        let place = state.withLock { state -> String? in
+            if let shown = state.shown, now - shown < Self.interval { return nil }
+            state.shown = now
+            return state.place
+        }
+        if let place { Terminal.error.write("\r\u{1B}[K" + place + words) }
     }
 }
