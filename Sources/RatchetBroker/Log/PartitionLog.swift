@@ -26,8 +26,15 @@ final class PartitionLog: Sendable {
     /// Whether its chunks lie where the nodes that lead it have theirs, one after the other.
     let isReplicated: Bool
 
-    /// A log whose chunks lie in `home`; nil when it is replicated, and nobody leads it yet.
-    init(uid: UInt32, partition: TopicPartition, settings: TopicSettings, row: PartitionRow, home: Storage?) {
+    /// A log whose chunks lie in `home`; nobody leads a replicated one yet.
+    init(
+        uid: UInt32,
+        partition: TopicPartition,
+        settings: TopicSettings,
+        row: PartitionRow,
+        home: Storage?,
+        isReplicated: Bool = false
+    ) {
         self.uid = uid
         self.partition = partition
         topicSettings = Mutex(settings)
@@ -35,8 +42,8 @@ final class PartitionLog: Sendable {
         end = Atomic(row.end)
         size = Atomic(row.bytes)
         storage = Mutex(home)
-        led = Atomic(home != nil)
-        isReplicated = home == nil
+        led = Atomic(!isReplicated)
+        self.isReplicated = isReplicated
     }
 
     /// The topic's settings as they are now.

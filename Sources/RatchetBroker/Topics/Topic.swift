@@ -21,7 +21,8 @@ final class Topic: Sendable {
                 partition: TopicPartition(name, number),
                 settings: row.settings,
                 row: partition,
-                home: home
+                home: home,
+                isReplicated: home == nil
             )
         }
     }
