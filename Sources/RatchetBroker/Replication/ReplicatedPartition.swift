@@ -134,6 +134,10 @@ final class ReplicatedPartition: Sendable {
                 case .send(let message, let other):
                     guard state.members[node]?.isCutOff == false, state.members[other]?.isCutOff == false else { break }
                     queue.append((other, .received(message, from: node)))
+                case .leads:
+                    perform(action, of: node, &state, &effects)
+                    // Who was told before the leader was has asked in vain, and would ask again only at the next tick.
+                    for other in state.members.indices where other != node { queue.append((other, .tick)) }
                 default: perform(action, of: node, &state, &effects)
                 }
             }

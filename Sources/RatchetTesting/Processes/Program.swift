@@ -1,4 +1,5 @@
 import Subprocess
+import Synchronization
 
 #if canImport(System)
     import System
@@ -35,6 +36,21 @@ struct Program: Sendable {
         let words: Words
     }
 
+    /// The group of the process that runs, nil while none does.
+    private final class ProcessGroup: Sendable {
+        private let number = Mutex<pid_t?>(nil)
+
+        func began(_ process: pid_t) { number.withLock { $0 = process } }
+
+        /// Kills what is left of it.
+        func end() {
+            number.withLock { number in
+                // It is free once the process was waited for, but none is given out that a group still has.
+                if let group = number.take() { kill(-group, SIGKILL) }
+            }
+        }
+    }
+
     private static let keptErrors = 2_000
 
     private let test: CrashTest
@@ -51,10 +67,11 @@ struct Program: Sendable {
         let start = clock.now
         var ended: Result<End, any Error>?
         var isLate = false
+        let processes = ProcessGroup()
         await withTaskGroup(of: Result<End, any Error>?.self) { group in
             group.addTask {
                 let request = isGraceful ? limit : nil
-                do { return .success(try await process(variables, clock, request: request)) } catch {
+                do { return .success(try await process(variables, clock, request: request, in: processes)) } catch {
                     return .failure(error)
                 }
             }
@@ -65,7 +82,8 @@ struct Program: Sendable {
             }
             for await result in group {
                 if let result { ended = result } else { isLate = ended == nil }
-                // A process whose task is cancelled is killed.
+                // Before its pipes are closed, which it could notice before it is dead.
+                processes.end()
                 group.cancelAll()
             }
         }
@@ -89,7 +107,8 @@ struct Program: Sendable {
     private func process(
         _ variables: [String: String],
         _ clock: some Clock<Duration>,
-        request: Duration?
+        request: Duration?,
+        in processes: ProcessGroup
     ) async throws -> End {
         let name = test.executable
         let result = try await Subprocess.run(
@@ -102,14 +121,14 @@ struct Program: Sendable {
             output: .sequence,
             error: .sequence
         ) { execution in
+            processes.began(execution.processIdentifier.value)
             async let output = silence.output.reading(execution.standardOutput)
             async let errors = silence.errors.reading(execution.standardError)
             // Also when it has closed its outputs, which looks like its end.
             if let request, (try? await clock.sleep(for: request)) != nil { try? execution.send(signal: .terminate) }
             return Words(output: try await output, errors: try await errors)
         }
-        // What lives of its group: its own number is free, but none is given out that a group still has.
-        kill(-result.processIdentifier.value, SIGKILL)
+        processes.end()
         return End(status: result.terminationStatus, words: result.closureResult)
     }
 
