@@ -20,13 +20,18 @@ public struct BrokerLog: AsyncSequence, Sendable {
         fileprivate var place: LogReader.Place?
 
         /// The next batch, nil at the end. Throws ``/Ratchet/SourceError``: `offsetOutOfRange` when retention was
-        /// faster, `corrupted`.
+        /// faster, `corrupted`; ``BrokerError`` with `leaderNotAvailable` while no node leads the partition: the same
+        /// call again goes on where this one was.
         public mutating func next() async throws -> MessageBatch? {
             while position < log.range.upperBound {
                 var limits = log.limits
                 limits.messages = Int(Swift.min(Int64(limits.messages), log.range.upperBound - position))
                 guard let found = try log.reader.read(from: position, generation: 0, limits: limits, place: &place)
-                else { return nil }
+                else {
+                    try log.reader.log.checkIsLed()
+                    // Another node has taken over just now.
+                    continue
+                }
                 position = found.next
                 if let batch = found.batch { return batch }
             }

@@ -43,10 +43,16 @@ public final class BrokerSession: SourceSession {
     public func release(_ partitions: [TopicPartition]) async { group.release(partitions, of: member) }
 
     /// The record at `offset` of the log that is assigned, whatever topic has its name by now; nil when the log does not
-    /// hold it. Throws ``/Ratchet/SourceError``: `notAssigned`, or `corrupted`.
+    /// hold it. Waits while no node leads the partition. Throws ``/Ratchet/SourceError``: `notAssigned`, or `corrupted`.
     public func message(at offset: Int64, of partition: TopicPartition) async throws -> Message? {
-        let fetch = try member.assignment(of: partition)
-        return try broker.message(at: offset, in: fetch.log, generation: fetch.generation)
+        while true {
+            let fetch = try member.assignment(of: partition)
+            do {
+                return try broker.message(at: offset, in: fetch.log, generation: fetch.generation)
+            } catch let error as BrokerError where error.code == .leaderNotAvailable {
+                try await member.untilChanged(fetch.log)
+            }
+        }
     }
 
     /// Leaves the group; what is in flight can no longer be committed. Idempotent; wakes ``next()``.

@@ -147,14 +147,28 @@ final class GroupMember: LogFollower {
         state.withLock { $0.end(error) }?.resume()
     }
 
-    func logHasGrown() { state.withLock { $0.takeWaiterIfReady() }?.resume() }
+    func logHasGrown() {
+        let (waiter, watches) = state.withLock { ($0.takeWaiterIfReady(), $0.takeWatches()) }
+        waiter?.resume()
+        for watch in watches { watch.open() }
+    }
+
+    /// Returns once a node leads the partition, or it may be the member's no more.
+    func untilChanged(_ log: PartitionLog) async throws {
+        let watch = Latch()
+        state.withLock { $0.watch(watch) }
+        // Looked at behind that: a leader that comes in between opens the watch.
+        if !log.isLed { await watch.wait() }
+        try Task.checkCancellation()
+    }
 
     private func drop(_ isDropped: (MemberState.Fetch) -> Bool) {
-        let logs = state.withLock { state in
+        let (logs, watches) = state.withLock { state in
             let logs = state.fetches.filter(isDropped).map(\.log)
             state.fetches.removeAll(where: isDropped)
-            return logs
+            return (logs, state.takeWatches())
         }
         for log in logs { log.unfollow(self) }
+        for watch in watches { watch.open() }
     }
 }

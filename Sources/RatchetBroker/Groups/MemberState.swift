@@ -52,6 +52,8 @@ struct MemberState {
     private var waiter: Waiter?
     private var isCancelled = false
     private var end: End?
+    /// Opened when a partition may have found a leader, or was taken away.
+    private var watches: [Latch] = []
 
     init(seen: Duration) { self.seen = seen }
 
@@ -182,6 +184,16 @@ struct MemberState {
         for index in fetches.indices where partitions.contains(fetches[index].log.partition) {
             fetches[index].isRevoked = true
         }
+    }
+
+    /// One that comes after the last partition has gone is open at once.
+    mutating func watch(_ latch: Latch) {
+        if fetches.isEmpty { latch.open() } else { watches.append(latch) }
+    }
+
+    mutating func takeWatches() -> [Latch] {
+        defer { watches = [] }
+        return watches
     }
 
     // MARK: Events

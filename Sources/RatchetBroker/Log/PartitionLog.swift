@@ -62,6 +62,12 @@ final class PartitionLog: Sendable {
     /// Whether there is a node that it can be read from.
     var isLed: Bool { led.load(ordering: .acquiring) }
 
+    /// Throws while there is none.
+    func checkIsLed() throws(BrokerError) {
+        guard !isLed else { return }
+        throw BrokerError(.leaderNotAvailable, "\(partition) has no leader just now, and cannot be read: try again")
+    }
+
     /// Another node leads it, or none does.
     func move(to home: Storage?) {
         storage.withLock { $0 = home }

@@ -1,0 +1,60 @@
+import Ratchet
+import Testing
+
+@testable import RatchetBroker
+
+@Suite("A partition that no node leads", .timeLimit(.minutes(2)))
+struct LeaderlessTests {
+    private static let partition = TopicPartition("t", 0)
+
+    /// A broker with one message, which is on a node that is down.
+    private static func broker(_ directory: TemporaryDirectory) async throws -> (broker: Broker, node: Int) {
+        let broker = try await Broker(at: directory.broker, configuration: .replicated)
+        try await broker.createTopic("t")
+        try await broker.send(.text("kept", to: "t"))
+        let node = try #require(try broker.replication("t").leader)
+        return (broker, node)
+    }
+
+    @Test("Reading it is an error that may pass, not the log's end, and goes on once it has a leader")
+    func reading() async throws {
+        let directory = try TemporaryDirectory()
+        let (broker, node) = try await Self.broker(directory)
+        var iterator = try broker.read(Self.partition).makeAsyncIterator()
+        await broker.nodes[node].stop()
+        do {
+            let batch = try await iterator.next()
+            Issue.record("read \(String(describing: batch?.texts))")
+        } catch let error as BrokerError {
+            #expect(error.code == .leaderNotAvailable && error.isRetriable)
+        }
+        try await broker.nodes[node].start()
+        try await broker.rounds { try broker.replication("t").leader != nil }
+        #expect(try await iterator.next()?.texts == ["kept"])
+        #expect(try await iterator.next() == nil)
+        try await broker.close()
+    }
+
+    @Test("What a consumer looks up there is waited for, not taken for gone")
+    func lookingUp() async throws {
+        let directory = try TemporaryDirectory()
+        let (broker, node) = try await Self.broker(directory)
+        let session = try await broker.subscribe(to: "t", as: "g").open()
+        guard case .assigned(let assignments) = try await session.next() else { throw Unexpected(.closed) }
+        #expect(assignments.map(\.partition) == [Self.partition])
+        await broker.nodes[node].stop()
+        async let found = session.message(at: 0, of: Self.partition)
+        try await broker.nodes[node].start()
+        #expect(try await found?.text == "kept")
+        await broker.nodes[node].stop()
+        async let refused = session.message(at: 0, of: Self.partition)
+        await session.close()
+        do {
+            let message = try await refused
+            Issue.record("found \(String(describing: message))")
+        } catch let error as SourceError {
+            #expect(error.code == .notAssigned)
+        }
+        try await broker.close()
+    }
+}
