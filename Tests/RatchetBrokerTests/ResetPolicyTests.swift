@@ -4,7 +4,7 @@ import Testing
 
 @testable import RatchetBroker
 
-@Suite("A consumer that retention has overtaken", .timeLimit(.minutes(1)))
+@Suite("A consumer that retention has overtaken", .timeLimit(.minutes(5)))
 struct ResetPolicyTests {
     private static let partition = TopicPartition("t", 0)
 

@@ -117,11 +117,12 @@ struct CrashTestTests {
         let scratch = try Scratch()
         let pipe = try NamedPipe(at: scratch.path("pipe"))
         var test = Self.shell(
-            "(echo started; sleep 3; echo alive) > pipe & trap 'exit 0' TERM; while :; do sleep 0.01; done",
+            "(echo started; sleep 600; echo alive) > pipe & trap 'exit 0' TERM; while :; do sleep 0.01; done",
             in: scratch
         )
         (test.kills, test.ending) = (5, .terminated(after: .milliseconds(300)))
         try await test.run()
+        // It ends when nobody can write to it any more: a child that lived on would be waited for.
         let said = pipe.readToEnd()
         #expect(said.contains("started") && !said.contains("alive"))
     }
