@@ -19,6 +19,8 @@ extension Broker {
         } published: { [producers] opened in
             producers.publish(opened)
         }
+        // What a node's writer has let through before that is written before this returns.
+        try await cluster?.passWriters()
         let producer = Producer(settings, id: opened.row.id, incarnation: opened.row.incarnation, broker: self)
         producers.add(producer)
         return producer

@@ -111,12 +111,15 @@ final class Appender: Sendable {
             gate.leave(byteCount)
             throw error
         }
+        guard !batch.segments.isEmpty else {
+            gate.leave(byteCount)
+            return (batch, [])
+        }
         guard acks != .none else {
             submit(Request(batch, acks: acks) { [gate] _ in gate.leave(byteCount) })
             return (batch, batch.segments.map { _ in -1 })
         }
         defer { gate.leave(byteCount) }
-        guard !batch.segments.isEmpty else { return (batch, []) }
         let offsets = try await withCheckedThrowingContinuation { continuation in
             submit(Request(batch, acks: acks) { continuation.resume(with: $0) })
         }

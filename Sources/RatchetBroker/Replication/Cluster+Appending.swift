@@ -42,7 +42,7 @@ extension Cluster {
 }
 
 /// The answers to the parts of a batch that went to several nodes.
-private final class Answers: Sendable {
+final class Answers: Sendable {
     private struct State {
         var left: Int
         var offsets: [Int64]
@@ -58,6 +58,12 @@ private final class Answers: Sendable {
         state = Mutex(State(left: count, offsets: Array(repeating: -1, count: segments)))
     }
 
+    /// Whether nothing was written for sure.
+    private static func isUnwritten(_ error: any Error) -> Bool {
+        guard let error = error as? BrokerError else { return error is MessageError }
+        return [.notEnoughReplicas, .leaderNotAvailable, .full, .unknownTopic, .fenced].contains(error.code)
+    }
+
     func add(_ result: Result<[Int64], any Error>, _ segments: [Int]) {
         let outcome = state.withLock { state -> Result<[Int64], any Error>? in
             state.left -= 1
@@ -65,7 +71,12 @@ private final class Answers: Sendable {
             case .success(let offsets):
                 state.isWrittenInPart = true
                 for (segment, offset) in zip(segments, offsets) { state.offsets[segment] = offset }
-            case .failure(let error): state.error = state.error ?? error
+            case .failure(let error):
+                // What may be written in part must not be told as what is not.
+                guard let first = state.error, !Self.isUnwritten(first) || Self.isUnwritten(error) else {
+                    state.error = error
+                    break
+                }
             }
             guard state.left == 0 else { return nil }
             guard let error = state.error else { return .success(state.offsets) }

@@ -135,6 +135,18 @@ extension Cluster {
         }
     }
 
+    /// Returns once all that the nodes' writers have begun is written, or never will be.
+    func passWriters() async throws {
+        for node in nodes {
+            do {
+                try await node.storage?.write(reclaims: true) { _ in }
+            } catch let error as BrokerError where error.code == .closed || error.code == .storage {
+                // A node that has stopped writes nothing any more.
+                continue
+            }
+        }
+    }
+
     /// Forgets idle producers on each node, some at a time.
     func cleanProducers(now: Int64, limit: Duration) async throws {
         for node in nodes {
