@@ -167,6 +167,7 @@ let package = Package(
             dependencies: [
                 "RatchetTesting", "RatchetBroker", "Ratchet", "Seeds",
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "Subprocess", package: "swift-subprocess"),
             ]
         ),
         .testTarget(

@@ -1,17 +1,9 @@
 import Subprocess
-import Synchronization
 
 #if canImport(System)
     import System
 #else
     import SystemPackage
-#endif
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
 #endif
 
 /// The program of a crash test, to be run many times.
@@ -34,21 +26,6 @@ struct Program: Sendable {
     private struct End: Sendable {
         let status: TerminationStatus
         let words: Words
-    }
-
-    /// The group of the process that runs, nil while none does.
-    private final class ProcessGroup: Sendable {
-        private let number = Mutex<pid_t?>(nil)
-
-        func began(_ process: pid_t) { number.withLock { $0 = process } }
-
-        /// Kills what is left of it.
-        func end() {
-            number.withLock { number in
-                // It is free once the process was waited for, but none is given out that a group still has.
-                if let group = number.take() { kill(-group, SIGKILL) }
-            }
-        }
     }
 
     private static let keptErrors = 2_000
