@@ -4,7 +4,7 @@ import Synchronization
 
 /// A consumer group's session of which a test plays the broker: it says what happens, and sees all that the pipeline
 /// does, in order.
-final class ScriptedSource: Source, SourceSession {
+final class ScriptedSource: Source, RereadableSession {
     /// What the pipeline did.
     enum Call: Hashable, Sendable {
         case start(TopicPartition, at: Int64)
@@ -12,6 +12,7 @@ final class ScriptedSource: Source, SourceSession {
         case resume(TopicPartition)
         case commit(TopicPartition, Int64)
         case release(TopicPartition)
+        case reread(TopicPartition, from: Int64)
         case close
     }
 
@@ -31,13 +32,17 @@ final class ScriptedSource: Source, SourceSession {
     let committing: @Sendable ([OffsetCommit]) async throws -> Void
     /// The records that can be read again.
     let records: @Sendable (Int64) -> SampleMessage?
+    /// Runs before they are read again from an offset on.
+    let rereading: @Sendable (Int64) throws -> Void
     private let state = Mutex(State())
 
     init(
         records: @escaping @Sendable (Int64) -> SampleMessage? = { _ in nil },
+        rereading: @escaping @Sendable (Int64) throws -> Void = { _ in },
         committing: @escaping @Sendable ([OffsetCommit]) async throws -> Void = { _ in }
     ) {
         self.records = records
+        self.rereading = rereading
         self.committing = committing
     }
 
@@ -177,6 +182,14 @@ final class ScriptedSource: Source, SourceSession {
 
     func message(at offset: Int64, of partition: TopicPartition) async throws -> Message? {
         try records(offset).map { try MessageBatch([$0], of: partition)[0] }
+    }
+
+    /// Two at a time.
+    func messages(from offset: Int64, to end: Int64, of partition: TopicPartition) async throws -> MessageBatch? {
+        note(.reread(partition, from: offset))
+        try rereading(offset)
+        let samples = (offset..<end).lazy.compactMap { self.records($0) }.prefix(2)
+        return samples.isEmpty ? nil : try MessageBatch(Array(samples), of: partition)
     }
 
     func close() async {

@@ -21,6 +21,8 @@ package enum JournalLayout {
         case discarded = 3
         /// Taken back by a reprocess: as if it had never been.
         case forgotten = 4
+        /// Done under another ledger, whose partition was taken over.
+        case passed = 5
     }
 
     /// A record as found.

@@ -2,7 +2,7 @@
 /// under.
 package final class KeyedBatch: @unchecked Sendable {
     /// A message that cannot reach its handler.
-    package struct Fault: Sendable {
+    package struct Fault: Error {
         package var reason: DeadLetter.Reason
         package var error: any Error
     }

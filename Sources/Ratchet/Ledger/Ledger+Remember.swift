@@ -98,7 +98,7 @@ private final class RememberPiece: WritePiece, @unchecked Sendable {
     ) throws -> [UInt64] {
         outcome.isNew = Array(repeating: true, count: fingerprints.count)
         var repeated: [UInt64] = []
-        let partition = store.builder.pointee.number(of: TopicPartition("", 0))
+        let partition = store.builder.pointee.number(of: keys.passed?.partition ?? TopicPartition("", 0))
         try keys.stored.withUnsafeBytes { stored in
             var (start, next) = (0, 0)
             for number in 0..<fingerprints.count {
@@ -119,9 +119,9 @@ private final class RememberPiece: WritePiece, @unchecked Sendable {
                 store.builder.pointee.append(
                     key: key,
                     fingerprint: fingerprint,
-                    outcome: .processed,
+                    outcome: keys.passed == nil ? .processed : .passed,
                     partition: partition,
-                    offset: -1,
+                    offset: keys.passed?.offsets[number] ?? -1,
                     payloadDigest: 0
                 )
             }

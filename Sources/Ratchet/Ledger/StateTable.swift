@@ -1,4 +1,5 @@
 public import LMDB
+
 // So that a table may be public in a module that imports Ratchet alone.
 @_exported public import protocol LMDB.RawCodable
 

@@ -16,6 +16,9 @@ package enum ResumeDecision: Hashable, Sendable {
     /// Begin at this offset though retention has deleted the messages of `lost`, which were never processed; `restart` as
     /// above.
     case skip(to: Int64, lost: Range<Int64>, restart: Bool)
+    /// Remember the keys of these offsets, which another ledger has done or a newer copy of this one, and begin behind
+    /// them; `restart` as above.
+    case rebuild(Range<Int64>, restart: Bool)
     /// Do not start: retention has deleted messages that were never processed.
     case overtaken(Range<Int64>)
     /// Do not start.
@@ -77,18 +80,18 @@ package enum ResumeDecision: Hashable, Sendable {
             // Ours and older: the ledger was synced, and the commit had not followed yet.
             if owner == ledgerID, committed.offset < position { return nil }
             if owner == ledgerID {
-                return .refuse(
-                    .olderLedger,
-                    "the group has committed \(committed.offset) under this ledger's own id, which knows only \(position): the ledger was restored from an old copy"
-                )
+                return olderLedger(committed.offset, knows: "only \(position)", log: log, policy, restart: true)
             }
-            if policy.lineage == .refuse {
+            switch policy.lineage {
+            case .refuse:
                 return .refuse(
                     .foreignLedger,
                     "offset \(committed.offset) was committed under ledger \(owner), this one is \(ledgerID)"
                 )
+            case _ where committed.offset <= position: return nil
+            case .accept: return restart(at: committed.offset, log: log, policy)
+            case .rebuild: return rebuild(before: committed.offset, log: log, policy, restart: true)
             }
-            return committed.offset > position ? restart(at: committed.offset, log: log, policy) : nil
         }
         #if BrokenVariants
             if BrokenVariant.resetIgnored.isOn { return nil }
@@ -113,6 +116,35 @@ package enum ResumeDecision: Hashable, Sendable {
     private static func restart(at offset: Int64, log: Range<Int64>, _ policy: ResumePolicy) -> ResumeDecision {
         if offset < log.lowerBound { return overtaken(at: offset, log: log, policy, restart: true) }
         return isWithin(log, offset) ? .restart(at: offset) : outside(log, offset)
+    }
+
+    /// The group is ahead under the ledger's own id.
+    private static func olderLedger(
+        _ committed: Int64,
+        knows known: String,
+        log: Range<Int64>,
+        _ policy: ResumePolicy,
+        restart: Bool
+    ) -> ResumeDecision {
+        if policy.olderLedger == .rebuild { return rebuild(before: committed, log: log, policy, restart: restart) }
+        return .refuse(
+            .olderLedger,
+            "the group has committed \(committed) under this ledger's own id, which knows \(known): the ledger was restored from an old copy; "
+                + "bring the newer one back, or set `olderLedger` to `rebuild`, which remembers the keys that it lacks but not the state"
+        )
+    }
+
+    private static func rebuild(
+        before offset: Int64,
+        log: Range<Int64>,
+        _ policy: ResumePolicy,
+        restart: Bool
+    ) -> ResumeDecision {
+        if offset < log.lowerBound { return overtaken(at: offset, log: log, policy, restart: restart) }
+        guard isWithin(log, offset) else { return outside(log, offset) }
+        // Offsets are not below zero, whatever a broker says.
+        let lowest = max(log.lowerBound, 0, offset - Int64(clamping: max(0, policy.rebuildLimit)))
+        return .rebuild(min(lowest, offset)..<offset, restart: restart)
     }
 
     /// What comes next is gone.
@@ -146,16 +178,16 @@ package enum ResumeDecision: Hashable, Sendable {
         }
         if let metadata = CommitMetadata(committed.metadata) {
             if metadata.ledger == ledgerID {
-                return .refuse(
-                    .olderLedger,
-                    "the group has committed \(committed.offset) under this ledger's own id, which knows no position: the ledger was restored from an old copy"
-                )
+                return olderLedger(committed.offset, knows: "no position", log: assignment.log, policy, restart: false)
             }
-            if policy.lineage == .refuse {
+            switch policy.lineage {
+            case .refuse:
                 return .refuse(
                     .foreignLedger,
                     "offset \(committed.offset) was committed under ledger \(metadata.ledger), this one is \(ledgerID): its state and window are not here"
                 )
+            case .accept: break
+            case .rebuild: return rebuild(before: committed.offset, log: assignment.log, policy, restart: false)
             }
         }
         if committed.offset < assignment.log.lowerBound {
@@ -192,6 +224,20 @@ public struct ResumePolicy: Hashable, Sendable {
         case refuse
         /// Take it over, where the further of the two stands; a repeat of what the other ledger did is not caught.
         case accept
+        /// The same, and before any handler runs the keys of what the other ledger has done are remembered: the input
+        /// is read again, up to ``rebuildLimit`` offsets back, and a repeat of any of it is a duplicate here, too. State,
+        /// parked messages and outbox stay with the other ledger. Needs a source that can do it
+        /// (``RereadableSession``).
+        case rebuild
+    }
+
+    /// What to do where the group is ahead under the ledger's own id: the ledger is an old copy.
+    public enum OlderLedger: Hashable, Sendable {
+        /// Stop with ``ResumeError/Code/olderLedger``.
+        case refuse
+        /// Go on at the group's offset, once the keys before it are remembered, as with ``Lineage/rebuild``. What the
+        /// newer copy had in state, parked messages and outbox is lost.
+        case rebuild
     }
 
     /// What to do when retention has deleted what comes next.
@@ -220,22 +266,36 @@ public struct ResumePolicy: Hashable, Sendable {
     public var reset: Reset
     /// What to do with another ledger's partition. Default: refuse.
     public var lineage: Lineage
+    /// What to do with an old copy of the ledger. Default: refuse.
+    public var olderLedger: OlderLedger
+    /// How many offsets before the group's are read again at the most when a window is rebuilt, 0 or more; what was done
+    /// before is not known then. All of it is read before the partition starts, while the member does not poll: keep it
+    /// well within the group's session timeout. No more are useful than the window of the ledger counts. Default:
+    /// 1,000,000.
+    public var rebuildLimit: Int
     /// What to do when retention was faster. An offset beyond the log's end is never taken for that. Default: fail.
     public var outOfRange: OutOfRange
     /// What to do where a partition must not be started. Default: only that one stops.
     public var refusal: Refusal
+
+    /// Whether a window may have to be rebuilt.
+    var rebuilds: Bool { lineage == .rebuild || olderLedger == .rebuild }
 
     /// A policy; every default is the cautious one.
     public init(
         first: First = .earliest,
         reset: Reset = .stop,
         lineage: Lineage = .refuse,
+        olderLedger: OlderLedger = .refuse,
+        rebuildLimit: Int = 1_000_000,
         outOfRange: OutOfRange = .fail,
         refusal: Refusal = .stopPartition
     ) {
         self.first = first
         self.reset = reset
         self.lineage = lineage
+        self.olderLedger = olderLedger
+        self.rebuildLimit = rebuildLimit
         self.outOfRange = outOfRange
         self.refusal = refusal
     }

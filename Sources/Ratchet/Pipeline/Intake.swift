@@ -18,20 +18,10 @@ struct Intake<Payload: Sendable>: Sendable {
             ends.reserveCapacity(batch.count)
         }
         for index in 0..<batch.count {
-            let message = batch[index]
-            let start = stored.count
-            var reason = DeadLetter.Reason.undecodable
-            do {
-                let payload = try decoder.decode(message)
-                reason = .key
-                try keys.append?(payload, message, &stored)
-                payloads.append(payload)
+            do throws(KeyedBatch.Fault) {
+                payloads.append(try decode(batch[index], appendingKeyTo: &stored))
             } catch {
-                faults[index] = KeyedBatch.Fault(reason: reason, error: error)
-                if keys.append != nil {
-                    stored.removeLast(stored.count - start)
-                    stored.append(contentsOf: message.withPayloadBytes { IdempotencyKey(payload: $0).stored })
-                }
+                faults[index] = error
             }
             if keys.append != nil { ends.append(UInt32(stored.count)) }
         }
@@ -47,6 +37,40 @@ struct Intake<Payload: Sendable>: Sendable {
                 (0..<batch.count).map { ordering.lane(of: $0, in: batch, slot: lease.slot) }
             } ?? []
         )
+    }
+
+    /// The keys of messages that another ledger has done; `indices` are at most ``KeyBatch/maximumCount``.
+    func keys(of batch: MessageBatch, _ indices: Range<Int>) -> KeyBatch {
+        var keys = KeyBatch(passedIn: batch.partition)
+        for index in indices {
+            keys.append(offset: batch.offset(at: index)) { stored in
+                // One at fault has a key all the same: it became a dead letter under it.
+                do throws(KeyedBatch.Fault) { _ = try decode(batch[index], appendingKeyTo: &stored) } catch {}
+            }
+        }
+        return keys
+    }
+
+    /// Decodes a message and appends its key; that of the payload's bytes where either fails.
+    @inline(__always)
+    private func decode(
+        _ message: Message,
+        appendingKeyTo stored: inout [UInt8]
+    ) throws(KeyedBatch.Fault) -> Payload {
+        let start = stored.count
+        var reason = DeadLetter.Reason.undecodable
+        do {
+            let payload = try decoder.decode(message)
+            reason = .key
+            try keys.append?(payload, message, &stored)
+            return payload
+        } catch {
+            if keys.append != nil {
+                stored.removeLast(stored.count - start)
+                stored.append(contentsOf: message.withPayloadBytes { IdempotencyKey(payload: $0).stored })
+            }
+            throw KeyedBatch.Fault(reason: reason, error: error)
+        }
     }
 
     private func fingerprints(of keys: [UInt8], _ ends: [UInt32]) -> [UInt64] {

@@ -212,6 +212,8 @@ public struct PipelineStatistics: Hashable, Sendable {
     /// Offsets that retention had deleted before they were processed, and that were skipped as
     /// ``ResumePolicy/outOfRange`` says.
     public var lost = 0
+    /// Messages that another ledger has done and that were read again, for their keys, as their partition was taken over.
+    public var passed = 0
     /// Results that came too late: their partition was another member's already.
     public var fenced = 0
 }

@@ -8,10 +8,31 @@ import Synchronization
 #endif
 
 extension PipelineRun {
-    /// Starts a partition that was assigned, or has it stand still if it must not be started.
-    func beginOrStop(_ assignment: Assignment, _ session: any SourceSession) async throws {
+    /// Starts partitions that were assigned, or has those stand still that must not be started.
+    func begin(_ assignments: [Assignment], _ session: any SourceSession) async throws {
+        var ready = assignments
+        if configuration.resume.rebuilds {
+            ready = []
+            // All of them before the first handler runs: a repeat may come in another partition.
+            for assignment in assignments {
+                let isDone = try await isDone(assignment) { try await rebuildWindow(for: assignment, session) }
+                if isDone { ready.append(assignment) }
+            }
+        }
+        for assignment in ready where !ending.isOpen {
+            _ = try await isDone(assignment) { try await begin(assignment, session) }
+        }
+    }
+
+    /// Does its part for a partition; false where the partition is another member's by then, or must stand still.
+    private func isDone(_ assignment: Assignment, _ body: () async throws -> Void) async throws -> Bool {
         do {
-            try await begin(assignment, session)
+            try await body()
+            return true
+        } catch let error as SourceError where [.fenced, .notAssigned, .unknownTopic].contains(error.code) {
+            // Taken away before it had begun, as from a member that was silent for too long, or with its topic: the
+            // others go on.
+            lose([assignment.partition])
         } catch let error as ResumeError where configuration.resume.refusal == .stopPartition {
             noteStopped([assignment.partition], error)
             var metadata: Logger.Metadata = [
@@ -24,6 +45,7 @@ extension PipelineRun {
                 metadata: metadata
             )
         }
+        return false
     }
 
     /// These partitions stand still for this reason, or no longer.
@@ -33,25 +55,10 @@ extension PipelineRun {
     }
 
     /// Starts a partition that was assigned, where the ledger says; throws ``ResumeError`` if it must not be started.
-    func begin(_ assignment: Assignment, _ session: any SourceSession) async throws {
-        do {
-            try await beginHeld(assignment, session)
-        } catch let error as SourceError where [.fenced, .notAssigned, .unknownTopic].contains(error.code) {
-            // Taken away before it had begun, as from a member that was silent for too long, or with its topic: the
-            // others go on.
-            lose([assignment.partition])
-        }
-    }
-
-    private func beginHeld(_ assignment: Assignment, _ session: any SourceSession) async throws {
+    private func begin(_ assignment: Assignment, _ session: any SourceSession) async throws {
         let partition = assignment.partition
         if source.model == .queue { return try await beginChannel(assignment, session) }
-        let key = PositionLayout.key(
-            cluster: source.cluster,
-            topic: topicName(of: assignment),
-            partition: partition.partition,
-            group: source.group
-        )
+        let key = positionKey(of: assignment)
         let known = try await ledger.position(key)
         #if BrokenVariants
             // A topic of whose offsets the group knows nothing yet, as one that was made anew: all else is looked at.
@@ -67,6 +74,9 @@ extension PipelineRun {
         }
         switch decision {
         case .start(let at): try await begin(assignment, under: key, at: at, restart: false, session)
+        // What comes before is remembered by now.
+        case .rebuild(let passed, let restart):
+            try await begin(assignment, under: key, at: passed.upperBound, restart: restart, session)
         case .restart(let at): try await begin(assignment, under: key, at: at, restart: true, session)
         case .skip(let at, let lost, let restart):
             try await begin(assignment, under: key, at: at, restart: restart, skips: true, session)
@@ -87,6 +97,15 @@ extension PipelineRun {
                 LogKeys.topic: "\(partition.topic)", LogKeys.partition: "\(partition.partition)",
                 LogKeys.offset: "\(lost.lowerBound)", LogKeys.count: "\(lost.count)",
             ]
+        )
+    }
+
+    func positionKey(of assignment: Assignment) -> [UInt8] {
+        PositionLayout.key(
+            cluster: source.cluster,
+            topic: topicName(of: assignment),
+            partition: assignment.partition.partition,
+            group: source.group
         )
     }
 
@@ -184,7 +203,7 @@ extension PipelineRun {
         ])
     }
 
-    private func decide(
+    func decide(
         _ assignment: Assignment,
         _ known: OffsetTracker?,
         _ evidence: ResumeDecision.Evidence

@@ -224,7 +224,7 @@ final class PipelineRun<Payload: Sendable>: Sendable {
         case .assigned(let assignments):
             // At the end nothing is begun: what is given to us goes back with all else.
             if ending.isOpen { break }
-            for assignment in assignments { try await beginOrStop(assignment, session) }
+            try await begin(assignments, session)
         case .messages(let batch): if !ending.isOpen { take(batch) }
         case .revoking(let partitions, let limit):
             // Looked up here: by the time the task runs they may have been lost and assigned anew.

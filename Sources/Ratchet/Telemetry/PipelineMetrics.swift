@@ -21,6 +21,8 @@ struct PipelineMetrics: Sendable {
     let fenced: Counter
     /// Offsets that were skipped, as retention had deleted them before they were processed.
     let lost: Counter
+    /// Messages that another ledger has done and whose keys were remembered as their partition was taken over.
+    let passed: Counter
     let inFlight: Gauge
     let stoppedPartitions: Gauge
 
@@ -56,6 +58,7 @@ struct PipelineMetrics: Sendable {
         retried = outcome("retried")
         fenced = outcome("fenced")
         lost = outcome("lost")
+        passed = outcome("passed")
         conflicts = Counter(label: "ratchet.deduplication.conflicts", dimensions: dimensions, factory: factory)
         evicted = Counter(label: "ratchet.deduplication.evicted", dimensions: dimensions, factory: factory)
         inFlight = Gauge(label: "ratchet.pipeline.in_flight", dimensions: dimensions, factory: factory)
