@@ -26,7 +26,8 @@ extension BrokerSession: RereadableSession {
                 // Where there are holes, so many messages reach beyond the end.
                 let count = (0..<batch.count).count { batch.offset(at: $0) < end }
                 return count == 0 ? nil : try read(fetch, batch.startOffset, count)?.batch
-            } catch let error as SourceError where error.code == .offsetOutOfRange && next < fetch.log.range.lowerBound {
+            } catch let error as SourceError where error.code == .offsetOutOfRange && next < fetch.log.range.lowerBound
+            {
                 // Retention was faster.
                 continue
             }

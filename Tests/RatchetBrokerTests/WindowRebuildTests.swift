@@ -75,7 +75,9 @@ struct WindowRebuildTests {
         try await broker.close()
     }
 
-    @Test("A log is read again from its first message on where retention has removed what came before, and no further than asked")
+    @Test(
+        "A log is read again from its first message on where retention has removed what came before, and no further than asked"
+    )
     func trimmed() async throws {
         let wallClock = ManualWallClock()
         var configuration = Broker.Configuration.quiet

@@ -161,7 +161,9 @@ struct PipelineRebuildTests {
         #expect(try await bench.ledger.remember(KeyBatch(["id0", "id19", "id20"])) == [false, false, true])
     }
 
-    @Test("A message whose key could not be told passes under its payload's; a pipeline without keys reads nothing again")
+    @Test(
+        "A message whose key could not be told passes under its payload's; a pipeline without keys reads nothing again"
+    )
     func keyless() async throws {
         let bench = try PipelineBench()
         let source = ScriptedSource(records: { SampleMessage($0, key: "k", "payload \($0)") })
