@@ -16,6 +16,11 @@ struct StoredBrokerTests {
         return configuration
     }
 
+    private static let tables = [
+        "meta", "topics", "log", "partitions", "offsets", "groups", "shared", "garbage", "transients", "producers",
+        "sequences", "replication",
+    ].map { (name: $0, keys: KeyOrder.bytes) }
+
     private static func make(at path: String) async throws {
         let broker = try await Broker(at: path, configuration: configuration)
         for topic in ["t", "u"] {
@@ -47,14 +52,40 @@ struct StoredBrokerTests {
     func rows(seed: Seed) async throws {
         let scratch = try Scratch()
         try await Self.make(at: scratch.path("broker"))
-        let names = [
-            "meta", "topics", "log", "partitions", "offsets", "groups", "shared", "garbage", "transients", "producers",
-            "sequences",
-        ]
-        let stored = try StoredRows(at: scratch.path("broker"), names.map { ($0, .bytes) })
+        let stored = try StoredRows(at: scratch.path("broker"), Self.tables)
         try await Fuzz.run("broker-directory", seed, rounds: 150) { random in
             try stored.write(stored.damaged(&random).rows)
             guard let broker = try? await Broker(at: stored.path, configuration: Self.configuration) else { return }
+            await Self.use(broker)
+            try await broker.close()
+        }
+    }
+
+    private static var replicated: Broker.Configuration {
+        var configuration = configuration
+        configuration.nodes = 3
+        return configuration
+    }
+
+    @Test("A damaged row of a broker or of one of its nodes is reported or harmless", arguments: Seed.some(1))
+    func replicas(seed: Seed) async throws {
+        let scratch = try Scratch()
+        let path = scratch.path("broker")
+        let made = try await Broker(at: path, configuration: Self.replicated)
+        try await made.createTopic("t", partitions: 2, replicationFactor: 3, minInSyncReplicas: 2)
+        let producer = try await made.producer(ProducerSettings(transactionalID: "a"))
+        for number in 0..<6 {
+            let text = Array("t \(number)".utf8)
+            try await producer.send(OutgoingMessage(to: "t", key: text, payload: text, partition: number % 2))
+        }
+        try await made.close()
+        let stored = try ([path] + (1...3).map { "\(path)/node-\($0)" }).map { try StoredRows(at: $0, Self.tables) }
+        try await Fuzz.run("replicated-directory", seed, rounds: 60) { random in
+            let changed = random.below(stored.count)
+            for (number, rows) in stored.enumerated() {
+                try rows.write(number == changed ? rows.damaged(&random).rows : rows.rows)
+            }
+            guard let broker = try? await Broker(at: path, configuration: Self.replicated) else { return }
             await Self.use(broker)
             try await broker.close()
         }

@@ -67,6 +67,21 @@ struct CrashTestTests {
         #expect(end.output == "hello\n")
     }
 
+    @Test("A program that was not built to die at places is told, whether it ends by itself or is a server")
+    func noPoints() async throws {
+        for ending in [CrashTest.Ending.byItself, .terminated(after: .milliseconds(200))] {
+            let scratch = try Scratch()
+            let loop =
+                ending == .byItself ? "for i in 1 2 3 4 5 6 7 8 9; do sleep 0.02; done" : "while :; do sleep 0.01; done"
+            var test = Self.shell("trap 'exit 0' TERM; " + loop, in: scratch)
+            (test.points, test.kills, test.ending) = (["broker.written"], 4, ending)
+            if ending != .byItself { test.longestRun = .seconds(2) }
+            let error = await #expect(throws: CrashTestError.self) { try await test.run() }
+            #expect(error?.code == .pointsNotReached, "\(String(describing: error))")
+            #expect(error?.detail.contains("CrashPoints") == true)
+        }
+    }
+
     @Test("A program that fails is told with its exit code and its last words")
     func failing() async throws {
         let scratch = try Scratch()

@@ -42,6 +42,17 @@ struct Script {
         add(.effect(history.message(name), partition, offset: offset, generation: generation))
     }
 
+    /// A handler begins, all of them with one ordered key.
+    mutating func start(_ name: String, at offset: Int64, generation: Int64) {
+        let (message, key) = (history.message(name), history.key("key", in: partition))
+        add(.started(message, partition, offset: offset, generation: generation, key: key))
+    }
+
+    mutating func fail(_ name: String, at offset: Int64, generation: Int64) {
+        let (message, key) = (history.message(name), history.key("key", in: partition))
+        add(.failed(message, partition, offset: offset, generation: generation, key: key))
+    }
+
     mutating func commit(_ offset: Int64, generation: Int64 = 1) {
         add(.committed(partition, offset: offset, generation: generation))
     }

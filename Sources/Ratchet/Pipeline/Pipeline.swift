@@ -184,6 +184,8 @@ public final class Pipeline<Payload: Sendable>: Service {
 
     /// Returns once everything before these offsets is settled and durable, whether by this run or by a later one; or
     /// when the task is cancelled. A partition that stands still, or is another member's, is waited for.
+    ///
+    /// For logs: a queue's offsets are the delivery tags of a channel, and what waits in the queue has none yet.
     public func settled(through offsets: [TopicPartition: Int64]) async {
         await progress.settled(through: offsets)
     }

@@ -146,10 +146,21 @@ enum ChunkLayout {
         return low
     }
 
-    /// Throws unless the chunk holds exactly what was written for this partition.
+    /// Throws unless the chunk holds exactly what was written for this partition, and its records' offsets rise within
+    /// what it covers.
     static func verify(_ chunk: UnsafeRawBufferPointer, uid: UInt32) throws(Damage) {
         guard checksum(of: chunk) == checksum(of: chunk, uid: uid) else {
             throw Damage(description: "the checksum of its \(chunk.count) bytes does not match")
+        }
+        let header = try Self.header(of: chunk)
+        guard header.count < header.span else { return }
+        var last = header.baseOffset - 1
+        for index in 0..<header.count {
+            let offset = Self.offset(of: index, header, in: chunk)
+            guard last < offset, offset < header.endOffset else {
+                throw Damage(description: "record \(index) has offset \(offset) after \(last)")
+            }
+            last = offset
         }
     }
 

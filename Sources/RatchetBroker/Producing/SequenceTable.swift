@@ -28,15 +28,7 @@ enum SequenceTable {
         in transaction: borrowing WriteTransaction,
         _ tables: Tables
     ) throws {
-        var value: [UInt8] = []
-        value.appendLittleEndian(entry.epoch)
-        value.appendLittleEndian(entry.lastUse)
-        for batch in entry.batches {
-            value.appendLittleEndian(batch.sequences.lowerBound)
-            value.appendLittleEndian(batch.sequences.upperBound)
-            value.appendLittleEndian(batch.offset)
-        }
-        try value.withUnsafeBytes { value in
+        try encoded(entry).withUnsafeBytes { value in
             try LogKey(uid, producer).withBytes { try transaction.putSealed(value, for: $0, in: tables.sequences) }
         }
     }
@@ -55,7 +47,20 @@ enum SequenceTable {
         }
     }
 
-    private static func entry(
+    static func encoded(_ entry: ProducerSequences.Entry) -> [UInt8] {
+        var value: [UInt8] = []
+        value.appendLittleEndian(entry.epoch)
+        value.appendLittleEndian(entry.lastUse)
+        for batch in entry.batches {
+            value.appendLittleEndian(batch.sequences.lowerBound)
+            value.appendLittleEndian(batch.sequences.upperBound)
+            value.appendLittleEndian(batch.offset)
+        }
+        return value
+    }
+
+    /// What a row's bytes say; throws ``BrokerError/Code/corrupted`` when they say nothing that could be.
+    static func entry(
         _ stored: UnsafeRawBufferPointer,
         _ uid: UInt32,
         _ producer: Int64

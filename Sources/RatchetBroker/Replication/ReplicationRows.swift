@@ -42,17 +42,7 @@ enum ReplicationTable {
         in transaction: borrowing WriteTransaction,
         _ tables: Tables
     ) throws {
-        var value: [UInt8] = []
-        value.appendLittleEndian(leadership.epoch)
-        value.appendLittleEndian(leadership.version)
-        value.appendLittleEndian(Int32(leadership.leader ?? -1))
-        value.appendLittleEndian(UInt32(leadership.minimum))
-        value.appendLittleEndian(UInt32(leadership.allowsUnclean ? 1 : 0))
-        for nodes in [leadership.replicas, leadership.inSync, leadership.eligible] {
-            value.appendLittleEndian(UInt32(nodes.count))
-            for node in nodes { value.appendLittleEndian(UInt32(node)) }
-        }
-        try put(value, uid, in: transaction, tables)
+        try put(leadership.encoded, uid, in: transaction, tables)
     }
 
     static func leadership(
@@ -61,25 +51,7 @@ enum ReplicationTable {
         _ tables: Tables
     ) throws -> Leadership? {
         let what = "the leadership of partition \(uid)"
-        guard let stored = try get(uid, what, in: transaction, tables) else { return nil }
-        var reader = RowReader(stored, what)
-        let (epoch, version) = (try reader.next(Int32.self), try reader.next(Int64.self))
-        let leader = Int(try reader.next(Int32.self))
-        let minimum = Int(try reader.next(UInt32.self))
-        let allowsUnclean = try reader.next(UInt32.self) != 0
-        var leadership = Leadership(replicas: [], minimum: minimum, allowsUnclean: allowsUnclean)
-        (leadership.epoch, leadership.version) = (epoch, version)
-        leadership.leader = leader < 0 ? nil : leader
-        leadership.replicas = try nodes(&reader)
-        leadership.inSync = try nodes(&reader)
-        leadership.eligible = try nodes(&reader)
-        return try reader.end(after: leadership)
-    }
-
-    private static func nodes(_ reader: inout RowReader) throws(BrokerError) -> [Int] {
-        var nodes: [Int] = []
-        for _ in 0..<(try reader.next(UInt32.self)) { nodes.append(Int(try reader.next(UInt32.self))) }
-        return nodes
+        return try get(uid, what, in: transaction, tables).map { try Leadership($0, what) }
     }
 
     static func write(
@@ -88,13 +60,7 @@ enum ReplicationTable {
         in transaction: borrowing WriteTransaction,
         _ tables: Tables
     ) throws {
-        var value: [UInt8] = []
-        value.appendLittleEndian(row.highWatermark)
-        for entry in row.epochs.entries {
-            value.appendLittleEndian(entry.epoch)
-            value.appendLittleEndian(entry.start)
-        }
-        try put(value, uid, in: transaction, tables)
+        try put(row.encoded, uid, in: transaction, tables)
     }
 
     static func replica(
@@ -103,14 +69,7 @@ enum ReplicationTable {
         _ tables: Tables
     ) throws -> ReplicaRow {
         let what = "the replica's row of partition \(uid)"
-        guard let stored = try get(uid, what, in: transaction, tables) else { return ReplicaRow() }
-        var reader = RowReader(stored, what)
-        let highWatermark = try reader.next(Int64.self)
-        var entries: [LeaderEpochs.Entry] = []
-        while !reader.isAtEnd {
-            entries.append(.init(epoch: try reader.next(Int32.self), start: try reader.next(Int64.self)))
-        }
-        return ReplicaRow(epochs: LeaderEpochs(entries), highWatermark: highWatermark)
+        return try get(uid, what, in: transaction, tables).map { try ReplicaRow($0, what) } ?? ReplicaRow()
     }
 
     /// Nothing when there is no row.
@@ -139,11 +98,72 @@ enum ReplicationTable {
     }
 }
 
+extension Leadership {
+    /// Throws ``BrokerError/Code/corrupted`` when the bytes are none that could have been written.
+    init(_ stored: UnsafeRawBufferPointer, _ what: String) throws(BrokerError) {
+        var reader = RowReader(stored, what)
+        let (epoch, version) = (try reader.next(Int32.self), try reader.next(Int64.self))
+        let leader = Int(try reader.next(Int32.self))
+        let minimum = Int(try reader.next(UInt32.self))
+        let allowsUnclean = try reader.next(UInt32.self) != 0
+        self.init(replicas: try reader.nodes(), minimum: minimum, allowsUnclean: allowsUnclean)
+        (self.epoch, self.version) = (epoch, version)
+        self.leader = leader < 0 ? nil : leader
+        inSync = try reader.nodes()
+        eligible = try reader.nodes()
+        let members = inSync + eligible + (self.leader.map { [$0] } ?? [])
+        guard reader.isAtEnd, epoch >= 0, version >= 0, members.allSatisfy(replicas.contains) else {
+            throw reader.damaged
+        }
+    }
+
+    var encoded: [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.appendLittleEndian(epoch)
+        bytes.appendLittleEndian(version)
+        bytes.appendLittleEndian(Int32(leader ?? -1))
+        bytes.appendLittleEndian(UInt32(minimum))
+        bytes.appendLittleEndian(UInt32(allowsUnclean ? 1 : 0))
+        for nodes in [replicas, inSync, eligible] {
+            bytes.appendLittleEndian(UInt32(nodes.count))
+            for node in nodes { bytes.appendLittleEndian(UInt32(node)) }
+        }
+        return bytes
+    }
+}
+
 /// What a replica knows of its log, beside the ``PartitionRow``.
 struct ReplicaRow: Equatable, Sendable {
     var epochs = LeaderEpochs()
     /// As it was when the row was written: it may be higher by now.
     var highWatermark: Int64 = 0
+}
+
+extension ReplicaRow {
+    /// Throws ``BrokerError/Code/corrupted`` when the bytes are none that could have been written.
+    init(_ stored: UnsafeRawBufferPointer, _ what: String) throws(BrokerError) {
+        var reader = RowReader(stored, what)
+        highWatermark = try reader.next(Int64.self)
+        var entries: [LeaderEpochs.Entry] = []
+        while !reader.isAtEnd {
+            entries.append(.init(epoch: try reader.next(Int32.self), start: try reader.next(Int64.self)))
+        }
+        let offsets = entries.map(\.start) + [highWatermark]
+        guard offsets.allSatisfy({ 0..<PartitionRow.maximum ~= $0 }), entries.allSatisfy({ $0.epoch >= 0 }) else {
+            throw reader.damaged
+        }
+        epochs = LeaderEpochs(entries)
+    }
+
+    var encoded: [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.appendLittleEndian(highWatermark)
+        for entry in epochs.entries {
+            bytes.appendLittleEndian(entry.epoch)
+            bytes.appendLittleEndian(entry.start)
+        }
+        return bytes
+    }
 }
 
 /// Reads a row's numbers, one after the other.
@@ -165,10 +185,18 @@ private struct RowReader {
         return N(littleEndian: bytes.loadUnaligned(fromByteOffset: position, as: N.self))
     }
 
+    mutating func nodes() throws(BrokerError) -> [Int] {
+        var nodes: [Int] = []
+        for _ in 0..<(try next(UInt32.self)) { nodes.append(Int(try next(UInt32.self))) }
+        return nodes
+    }
+
     func end<R>(after value: R) throws(BrokerError) -> R {
         guard isAtEnd else { throw damaged }
         return value
     }
 
-    private var damaged: BrokerError { BrokerError(.corrupted, "\(what) has \(bytes.count) bytes") }
+    var damaged: BrokerError {
+        BrokerError(.corrupted, "\(what), \(bytes.count) bytes, is none that could have been written")
+    }
 }

@@ -27,6 +27,8 @@ struct MessageState: Sendable {
     var flags: Flags = []
     var okPartition: UInt16 = .max
     var copies: UInt32 = 0
+    /// Of its sends: those that failed for sure.
+    var refused: UInt32 = 0
     var acks: UInt32 = 0
     var okEvent: UInt32 = .max
     var firstDelivery: UInt32 = .max
@@ -105,9 +107,10 @@ struct PartitionState: Sendable {
     }
 
     /// Whether the log holds the record, as far as the history tells.
-    func exists(_ record: Record) -> Bool {
+    func exists(_ record: Record, at offset: Int64) -> Bool {
         guard record.flags.isDisjoint(with: [.aborted, .removed]) else { return false }
-        return end == nil ? !record.flags.isDisjoint(with: .known) : record.flags.contains(.appended)
+        guard let end else { return !record.flags.isDisjoint(with: .known) }
+        return record.flags.contains(.appended) && offset < end.offset
     }
 }
 
@@ -119,11 +122,28 @@ struct KeyState: Sendable {
         var generation: UInt32 = 0
     }
 
+    /// One that was running when another generation's began: it may have died.
+    struct Displaced: Sendable {
+        let run: Run
+        /// The beginning that displaced it.
+        let by: UInt32
+    }
+
+    private static let maximumDisplaced = 8
+
     var running = Run()
-    /// One of an older generation that was running when a newer one's began: it may have died.
-    var displaced = Run()
-    /// The beginning that displaced it.
-    var displacer: UInt32 = .max
+    /// The last few, oldest first.
+    private(set) var displaced: [Displaced] = []
+
+    mutating func displaceRunning(by event: UInt32) {
+        if displaced.count == Self.maximumDisplaced { displaced.removeFirst() }
+        displaced.append(Displaced(run: running, by: event))
+    }
+
+    /// Takes out the one that this event ends.
+    mutating func endDisplaced(_ event: History.Event) -> Displaced? {
+        displaced.lastIndex { $0.run.isEnd(event) }.map { displaced.remove(at: $0) }
+    }
 }
 
 /// One send, in the order of the sends.
@@ -142,6 +162,8 @@ struct PassedMessage: Sendable {
     /// -1 for an ack.
     let offset: Int64
     let wasClaimed: Bool
+    /// The log was known to hold it then.
+    let wasThere: Bool
 }
 
 extension Array {

@@ -17,8 +17,8 @@ public struct Finding: Hashable, Sendable, CustomStringConvertible {
         /// the skip and the delivery.
         case falseSkip
         /// A commit (or ack) went past a record that was not done: no effect, dead letter or skip before it. One for
-        /// each record passed; not where a handler had called it done and the effect never came at all
-        /// (``lostEffect``). Names the commit and the record's first event.
+        /// each record passed, also where it was removed afterwards; not where a handler had called it done and the
+        /// effect never came at all (``lostEffect``). Names the commit and the record's first event.
         case prematureCommit
         /// A commit is lower than the one before it, in any generation, without a seek between. Names both.
         case commitRegression
@@ -26,7 +26,8 @@ public struct Finding: Hashable, Sendable, CustomStringConvertible {
         /// counts for nothing else. Names the newest assignment and the write.
         case zombieWrite
         /// A message was delivered that nobody sent, whose transaction was aborted, or from an offset at which a log
-        /// that was told to its end has no record. Names the delivery, and the abort or the end.
+        /// that was told to its end has no record. Names the delivery, and the abort or the end. In a history that
+        /// tells of sends, also an effect or dead letter of a message that nobody sent, and then names that.
         case phantomRead
         /// A partition and offset stand for two messages, whatever events say so. One for each offset; names the first
         /// event there and the first that differs.
@@ -38,8 +39,8 @@ public struct Finding: Hashable, Sendable, CustomStringConvertible {
         /// same partition. Messages that were sent once are compared, a repeat may come late. Names both beginnings, the
         /// earlier one first.
         case orderInversion
-        /// A handler began while another of the same ordered key was running: one of its own generation, or one of an
-        /// older generation that is seen to end afterwards. (One that never ends died with its process.) Names both
+        /// A handler began while another of the same ordered key was running: one of its own generation, or one of
+        /// another generation that is seen to end afterwards. (One that never ends died with its process.) Names both
         /// beginnings.
         case concurrentHandlers
         /// A queue's message was delivered after as many of its copies were acked as were ever sent. Names the last ack

@@ -58,7 +58,7 @@ extension HistoryChecker {
             if record.flags.contains(.aborted) { phantom(next, record.named, event.message.number) }
             advance(event, partition)
         case .queue:
-            let copies = max(1, messages[message].copies)
+            let copies = max(1, messages[message].copies &- messages[message].refused)
             if messages[message].acks >= copies { list.add(.redeliveryAfterAck, messages[message].ackEvent, next) }
         }
     }
@@ -80,9 +80,8 @@ extension HistoryChecker {
         if running.event != .max {
             if running.generation == event.generation {
                 list.add(.concurrentHandlers, running.event, next)
-            } else if running.generation < event.generation {
-                keys[key].displaced = running
-                keys[key].displacer = next
+            } else {
+                keys[key].displaceRunning(by: next)
             }
         }
         keys[key].running = KeyState.Run(event: next, message: event.message.number, generation: event.generation)
@@ -97,9 +96,8 @@ extension HistoryChecker {
         guard key < keys.count else { return }
         if keys[key].running.isEnd(event) {
             keys[key].running = KeyState.Run()
-        } else if keys[key].displaced.isEnd(event) {
-            list.add(.concurrentHandlers, keys[key].displaced.event, keys[key].displacer)
-            keys[key].displaced = KeyState.Run()
+        } else if let displaced = keys[key].endDisplaced(event) {
+            list.add(.concurrentHandlers, displaced.run.event, displaced.by)
         }
     }
 }

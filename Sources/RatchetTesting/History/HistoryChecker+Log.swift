@@ -16,6 +16,12 @@ extension HistoryChecker {
         name(event, partition, .confirmed)
     }
 
+    mutating func sentFailed(_ event: History.Event) {
+        let message = Int(event.message.number)
+        messages[message].flags.insert(.failed)
+        if messages[message].refused < messages[message].copies { messages[message].refused += 1 }
+    }
+
     mutating func appended(_ event: History.Event, _ message: Int, _ partition: Int) {
         messages[message].flags.insert(.appended)
         name(event, partition, .appended)
@@ -66,6 +72,6 @@ extension HistoryChecker {
         guard !partitions[partition].isGivenUp(offset) else { return }
         let commits = partitions[partition].commits
         let at = commits.firstIndex(past: { $0.offset > offset })
-        if at < commits.count { passed(record, by: commits[at].event, partition, offset) }
+        if at < commits.count { passed(record, by: commits[at].event, partition, offset, wasThere: false) }
     }
 }

@@ -29,7 +29,7 @@ extension HistoryChecker {
         for entries in [state.known.rising, state.known.others] {
             for entry in entries {
                 let record = state.table.records[entry.place]
-                let exists = state.exists(record)
+                let exists = state.exists(record, at: entry.offset)
                 if exists, !state.gaps.isEmpty { existing.append(entry) }
                 if !exists { reportUnknown(record, state) }
                 guard Int(record.message) < messages.count else { continue }
@@ -78,8 +78,9 @@ extension HistoryChecker {
         counts.withEffect += hasEffect ? 1 : 0
         counts.deadLettered += hasDeadLetter ? 1 : 0
         let sent: MessageState.Flags = [.sending, .ok, .failed, .unknown]
-        if state.firstDelivery != .max, state.flags.isDisjoint(with: sent.union([.appended, .phantom])) {
-            list.add(.phantomRead, state.firstDelivery)
+        if state.flags.isDisjoint(with: sent.union([.appended, .phantom])) {
+            let first = state.firstDelivery != .max || sends.isEmpty ? state.firstDelivery : state.settleEvent
+            if first != .max { list.add(.phantomRead, first) }
         }
         if state.flags.contains(.ok) {
             counts.sentOK += 1
@@ -98,9 +99,11 @@ extension HistoryChecker {
     }
 
     private mutating func reportAbsent(_ message: Int, _ state: MessageState) -> Bool {
-        guard !state.flags.contains(.appended) else { return false }
         let partition = partitions[Int(state.okPartition)]
         guard partition.kind == .log, let end = partition.end else { return false }
+        // One that was sent once has no other place where it could be.
+        let isCut = state.copies == 1 && state.okOffset >= end.offset
+        guard isCut || !state.flags.contains(.appended) else { return false }
         if let record = partition.table.find(state.okOffset),
             !record.flags.isDisjoint(with: [.conflict, .aborted, .removed])
         {
@@ -137,7 +140,9 @@ extension HistoryChecker {
             if isGone, entry.wasClaimed { continue }
             if entry.offset >= 0 {
                 let state = partitions[Int(entry.partition)]
-                guard let record = state.table.find(entry.offset), state.exists(record) else { continue }
+                guard let record = state.table.find(entry.offset) else { continue }
+                let wasRemoved = entry.wasThere && record.flags.contains(.removed) && !record.flags.contains(.aborted)
+                guard wasRemoved || state.exists(record, at: entry.offset) else { continue }
             }
             list.add(.prematureCommit, entry.by, entry.named)
         }

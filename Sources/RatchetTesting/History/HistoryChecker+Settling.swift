@@ -7,6 +7,7 @@ extension HistoryChecker {
         fence(event, partition)
         update(message)
         if messages[message].settleEvent != .max { repeated(event, message, partition, byEffect: byEffect) }
+        if byEffect { noteEffect(event, partition) }
         messages[message].flags.insert(byEffect ? [.settled, .effect] : [.settled, .deadLetter])
         messages[message].flags.remove(.replayed)
         messages[message].settleEvent = next
@@ -24,7 +25,11 @@ extension HistoryChecker {
         if state.flags.contains(.replayed) || isBehindSeek(event, partition, since: state.settleEvent) {
             counts.reprocessed += 1
         } else if !isInWindow(event, state, partitions[partition].kind) {
-            counts.repeatedOutsideWindow += 1
+            if byEffect, let first = effectOfRecord(event, partition) {
+                list.add(.duplicateEffect, first, next)
+            } else {
+                counts.repeatedOutsideWindow += 1
+            }
         } else {
             let isDuplicate = byEffect && state.settledByEffect
             list.add(isDuplicate ? .duplicateEffect : .deadLetteredAndEffected, state.settleEvent, next)
@@ -39,6 +44,22 @@ extension HistoryChecker {
         }
         let (elapsed, overflow) = event.time.subtractingReportingOverflow(state.settleTime)
         return settlements &- state.settleNumber <= windowCount && !overflow && elapsed <= windowTime
+    }
+
+    private mutating func noteEffect(_ event: History.Event, _ partition: Int) {
+        guard partitions[partition].kind == .log, event.offset >= 0 else { return }
+        let place = partitions[partition].table.place(of: event.offset)
+        if partitions[partition].table.records[place].message == event.message.number {
+            partitions[partition].table.records[place].effect = next
+        }
+    }
+
+    /// The effect that the same record of a log has had, unless an operator wanted it again since.
+    private func effectOfRecord(_ event: History.Event, _ partition: Int) -> UInt32? {
+        guard let record = partitions[partition].table.find(event.offset), record.effect != .max,
+            record.message == event.message.number, !isBehindSeek(event, partition, since: record.effect)
+        else { return nil }
+        return record.effect
     }
 
     /// Whether an operator has set the position to the event's offset or before it since.
@@ -84,7 +105,8 @@ extension HistoryChecker {
         partitions[partition].passed = event.offset
         partitions[partition].commits.append(mark)
         while let entry = partitions[partition].known.pass(below: event.offset) {
-            passed(partitions[partition].table.records[entry.place], by: next, partition, entry.offset)
+            let record = partitions[partition].table.records[entry.place]
+            passed(record, by: next, partition, entry.offset, wasThere: !record.flags.contains(.removed))
         }
     }
 
@@ -95,11 +117,11 @@ extension HistoryChecker {
         messages[message].ackEvent = next
         var record = Record(message: event.message.number)
         record.named = messages[message].lastDelivery
-        passed(record, by: next, partition, -1)
+        passed(record, by: next, partition, -1, wasThere: true)
     }
 
     /// A commit or ack let go of a record: notes it unless it is done. Whether that is a finding shows at the end.
-    mutating func passed(_ record: Record, by trigger: UInt32, _ partition: Int, _ offset: Int64) {
+    mutating func passed(_ record: Record, by trigger: UInt32, _ partition: Int, _ offset: Int64, wasThere: Bool) {
         guard Int(record.message) < messages.count else { return }
         update(Int(record.message))
         let state = messages[Int(record.message)]
@@ -112,7 +134,8 @@ extension HistoryChecker {
                 named: record.named,
                 partition: UInt16(partition),
                 offset: offset,
-                wasClaimed: state.flags.contains(.claimed)
+                wasClaimed: state.flags.contains(.claimed),
+                wasThere: wasThere
             )
         )
     }

@@ -74,7 +74,7 @@ public struct HistoryChecker: Sendable {
     private mutating func takeOfMessage(_ event: History.Event) {
         switch event.kind {
         case .sending: sending(event)
-        case .sentFailed: messages[Int(event.message.number)].flags.insert(.failed)
+        case .sentFailed: sentFailed(event)
         case .sentUnknown: messages[Int(event.message.number)].flags.insert(.unknown)
         case .replayed: replayed(event)
         default: break

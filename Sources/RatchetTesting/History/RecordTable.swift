@@ -18,6 +18,8 @@ struct Record: Sendable {
     /// The first event at this offset, or its abort.
     var named: UInt32 = .max
     var delivery: UInt32 = .max
+    /// The last effect of its message from here.
+    var effect: UInt32 = .max
     var flags: Flags = []
 }
 

@@ -41,7 +41,8 @@ public struct CrashTest: Sendable {
     /// the same plan, not the same run. Default: 1.
     public var seed: UInt64 = 1
     /// Named places at which every other death is to happen, of a program that was built with the package trait
-    /// `CrashPoints`: Sources/LMDB/CrashPoint.swift lists them. Default: none.
+    /// `CrashPoints`: Sources/LMDB/CrashPoint.swift lists them. A test in which none of the deaths is at one of them
+    /// fails. Default: none.
     public var points: [String] = []
     /// The death is at the first to so-manieth time that the place is reached, 1 or more. Default: 20.
     public var maximumVisits = 20
@@ -89,6 +90,13 @@ public struct CrashTest: Sendable {
                 try program.expectEnd(run, number: plan.runs)
                 plan.ended(after: run.time)
             }
+        }
+        guard points.isEmpty || plan.runs < 2 || deaths.contains(where: { $0.point != nil }) else {
+            throw error(
+                .pointsNotReached,
+                "of \(plan.runs) runs none died at one of \(points): build it with the package trait CrashPoints, name "
+                    + "places that it comes to, and not more maximumVisits than it pays them"
+            )
         }
         guard deaths.count == kills else {
             throw error(.tooFewKills, "of \(plan.runs) runs only \(deaths.count) could be killed: give each more to do")

@@ -50,6 +50,8 @@ public struct CrashTestError: Error, Sendable, CustomStringConvertible {
         public static let tookTooLong = Code(description: "took too long")
         /// Most runs end before they can be killed.
         public static let tooFewKills = Code(description: "too few kills")
+        /// The program never died at one of the named places.
+        public static let pointsNotReached = Code(description: "points not reached")
         /// The check at the end threw.
         public static let checkFailed = Code(description: "check failed")
         /// The task was cancelled.
