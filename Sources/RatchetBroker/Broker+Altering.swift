@@ -2,8 +2,8 @@ import Logging
 import Ratchet
 
 extension Broker {
-    /// Changes a topic's settings, those that are named, and returns once they are durable; members and producers notice
-    /// nothing else.
+    /// Changes a topic's settings, those that are named, and returns once they are durable; members, queues'
+    /// consumers and producers notice nothing else.
     ///
     /// A topic that compacts from now on may hold messages without a key: they stay. One that does so no longer may have
     /// lost what was older than the newest of its key. What a shorter retention or a compaction removes goes with the
@@ -24,7 +24,7 @@ extension Broker {
     }
 
     /// Gives a topic more partitions, `count` in all, and returns once they are durable; members are assigned them at
-    /// once.
+    /// once, and queues' consumers get their messages.
     ///
     /// From then on most keys go to another partition than before: messages of a key are in order only on either side of
     /// that moment, state that is kept by partition is elsewhere, and in a compacted topic a key's last value in its old

@@ -9,7 +9,7 @@ extension Broker {
     /// print(try broker.audit(topic: "orders", producer: settings.audited, consumer: billing.audited))
     /// ```
     ///
-    /// Throws ``BrokerError`` with `unknownTopic`.
+    /// Throws ``BrokerError``: `unknownTopic`, `storage`, `closed`.
     public func audit(
         topic: String,
         producer: AuditedChain.Producer? = nil,
@@ -21,17 +21,24 @@ extension Broker {
         return Audit.of(chain)
     }
 
-    /// The topic's part of an audit. Throws ``BrokerError`` with `unknownTopic`.
+    /// The topic's part of an audit. Its messages count as not persistent, too, when some of those that it holds now were
+    /// sent as transient. Throws ``BrokerError``: `unknownTopic`, `storage`, `closed`.
     public func audited(_ topic: String) throws -> AuditedChain.Topic {
-        let settings = try existing(topic).row.settings
+        let topic = try existing(topic)
+        let (settings, tables) = (topic.row.settings, storage.tables)
+        let holdsTransient = try storage.read { transaction in
+            try topic.logs.contains { try TransientChunks.exist(in: $0.uid, transaction, tables) }
+        }
         return AuditedChain.Topic(
             isDurable: .known(storage.isDurable && settings.isDurable),
-            isPersistent: .known(storage.isDurable),
+            isPersistent: .known(storage.isDurable && !holdsTransient),
             confirmsAfterWrite: .known(true),
             replicationFactor: .known(settings.replicationFactor),
             minInSyncReplicas: .known(settings.minInSyncReplicas),
             allowsUncleanElection: .known(settings.allowsUncleanElection),
-            retention: .known(settings.cleanup.deletes ? settings.retention.time : nil)
+            retention: .known(settings.cleanup.deletes ? settings.retention.time : nil),
+            sizeLimit: .known(settings.sizeLimit),
+            isCompacted: .known(settings.cleanup.compacts)
         )
     }
 }

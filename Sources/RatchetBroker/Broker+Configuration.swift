@@ -13,7 +13,7 @@ extension Broker {
         /// How many nodes keep the topics' messages. With one they lie in the broker's own file. With more each node has
         /// an environment in `node-1`, `node-2` and so on in the broker's directory, and topics can have replicas; the
         /// broker's file holds the topics, the groups with their offsets, and who leads what, and is taken as not lost.
-        /// ``maximumBytes`` holds for each of them.
+        /// ``maximumBytes`` holds for each of them; what a node copies of what others lead may go over it.
         /// A directory is always opened with as many nodes as it was made with. At most 64. Default: 1.
         public var nodes = 1
         /// A follower that has not had all that its leader has for longer is not in sync any more, at the next tick.

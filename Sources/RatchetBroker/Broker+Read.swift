@@ -20,7 +20,7 @@ public struct BrokerLog: AsyncSequence, Sendable {
         fileprivate var place: LogReader.Place?
 
         /// The next batch, nil at the end. Throws ``/Ratchet/SourceError``: `offsetOutOfRange` when retention was
-        /// faster, `corrupted`; ``BrokerError`` with `leaderNotAvailable` while no node leads the partition: the same
+        /// faster, or an unclean election has cut off what comes next, `corrupted`; ``BrokerError`` with `leaderNotAvailable` while no node leads the partition: the same
         /// call again goes on where this one was.
         public mutating func next() async throws -> MessageBatch? {
             while position < log.range.upperBound {
@@ -29,7 +29,9 @@ public struct BrokerLog: AsyncSequence, Sendable {
                 guard let found = try log.reader.read(from: position, generation: 0, limits: limits, place: &place)
                 else {
                     try log.reader.log.checkIsLed()
-                    // Another node has taken over just now.
+                    // Another node has taken over just now; one from outside of the in-sync set may have less.
+                    let held = log.reader.log.range
+                    guard position < held.upperBound else { throw log.reader.outOfRange(position, held) }
                     continue
                 }
                 position = found.next

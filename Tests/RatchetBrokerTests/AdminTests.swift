@@ -175,4 +175,27 @@ struct AdminTests {
         #expect(error?.code == .groupIsActive)
         try await broker.close()
     }
+
+    @Test("A damaged chunk is reported to who sets offsets by time: none is passed over for what it says")
+    func damagedTimes() async throws {
+        let broker = try await Broker.inMemory(configuration: .quiet)
+        try await broker.createTopic("t")
+        for number in 0..<3 { try await broker.send(.text("\(number)", to: "t")) }
+        let log = try #require(broker.catalog.log(of: TopicPartition("t", 0)))
+        let tables = broker.storage.tables
+        try await broker.storage.write { transaction in
+            try LogKey(log.uid, 1).withBytes { key in
+                var bytes = Array(try #require(try transaction.get(key, in: tables.log)))
+                // The latest time of its messages, which becomes an early one.
+                for index in 24..<32 { bytes[index] = 0 }
+                _ = try bytes.withUnsafeBytes { try transaction.put($0, for: key, in: tables.log) }
+            }
+        }
+        let error = await #expect(throws: BrokerError.self) {
+            try await broker.resetOffsets(group: "g", topic: "t", to: .timestamp(.max))
+        }
+        #expect(error?.code == .corrupted && error?.detail.contains("offset 1 of t/0") == true)
+        #expect(try broker.offsets(group: "g").isEmpty)
+        try await broker.close()
+    }
 }

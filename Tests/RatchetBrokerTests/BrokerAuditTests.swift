@@ -77,4 +77,22 @@ struct BrokerAuditTests {
         await ledger.close()
         try await broker.close()
     }
+
+    @Test("Transient messages, a limit of size and compaction are found: what they remove nobody need have read")
+    func removed() async throws {
+        let directory = try TemporaryDirectory()
+        let broker = try await Broker(at: directory.broker, configuration: .quiet)
+        try await broker.createTopic("t", partitions: 2)
+        #expect(Self.verdicts(try broker.audit(topic: "t"))["topic.persistent-messages"] == .pass)
+        #expect(Self.verdicts(try broker.audit(topic: "t"))["topic.size-limit"] == .pass)
+        #expect(Self.verdicts(try broker.audit(topic: "t"))["topic.compaction"] == .pass)
+        try await broker.send(OutgoingMessage(to: "t", key: "k", payload: [1], partition: 1, isPersistent: false))
+        try await broker.alterTopic("t", retention: Retention(time: nil, bytes: 1_000), cleanup: .both)
+        let report = try broker.audit(topic: "t")
+        let verdicts = Self.verdicts(report)
+        #expect(verdicts["topic.persistent-messages"] == .fail)
+        #expect(verdicts["topic.size-limit"] == .warn && verdicts["topic.compaction"] == .warn, "\(report)")
+        #expect(report.checks.first { $0.name == "topic.size-limit" }?.found == "1000 bytes")
+        try await broker.close()
+    }
 }

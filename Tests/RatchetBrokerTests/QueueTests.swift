@@ -229,4 +229,30 @@ import Testing
         #expect(try await consumer.next().map(\.message.text) == ["3"])
         try await broker.close()
     }
+
+    @Test("An ack of all up to a tag that never was is refused, not taken for an ack of nothing")
+    func noTag() async throws {
+        let broker = try await broker(0..<2)
+        let consumer = try await broker.queue("t", as: "g").consumer()
+        _ = try await consumer.next()
+        for tag: Int64 in [0, -1, .min, 3, .max] {
+            await expectRefusal(.invalidArgument) { try await consumer.ack(tag, multiple: true) }
+            await expectRefusal(.invalidArgument) { try await consumer.nack(tag, multiple: true, requeue: true) }
+        }
+        try await consumer.ack(2, multiple: true)
+        let session = try await broker.subscribe(toQueues: "t", as: "h").open()
+        let assigned = try await session.nextAssigned()
+        try await session.start(assigned)
+        _ = try await session.nextMessages()
+        // One that is before the first acks nothing.
+        try await session.commit([
+            OffsetCommit(
+                partition: assigned[0].partition,
+                offset: .min,
+                generation: assigned[0].generation,
+                metadata: ""
+            )
+        ])
+        try await broker.close()
+    }
 }

@@ -120,4 +120,25 @@ struct TransientTests {
         #expect(left == ["3", "4", "5"] || left == (0..<6).map { "\($0)" })
         try await next.close()
     }
+
+    @Test("What is remembered of a transient chunk goes with the chunk: by retention, by compaction, with the topic")
+    func forgotten() async throws {
+        let broker = try await Broker.inMemory(configuration: .quiet)
+        let tables = broker.storage.tables
+        try await broker.createTopic("t", retention: Retention(time: nil, bytes: 1))
+        try await broker.createTopic("compacted", cleanup: .compact)
+        try await broker.createTopic("gone")
+        for number in 0..<5 {
+            for topic in ["t", "compacted", "gone"] {
+                try await broker.send(
+                    OutgoingMessage(to: topic, key: "k\(number)", payload: [1], partition: 0, isPersistent: false)
+                )
+            }
+        }
+        try await broker.compact("compacted")
+        try await broker.deleteTopic("gone")
+        // Of `t` and what is put together of `compacted` one chunk each, and the newest one of `compacted`.
+        #expect(try broker.storage.read { try $0.count(tables.transients) } == 3)
+        try await broker.close()
+    }
 }

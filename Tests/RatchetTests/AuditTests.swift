@@ -13,7 +13,9 @@ struct AuditTests {
             replicationFactor: .known(3),
             minInSyncReplicas: .known(2),
             allowsUncleanElection: .known(false),
-            retention: .known(.seconds(7 * 86_400))
+            retention: .known(.seconds(7 * 86_400)),
+            sizeLimit: .known(nil),
+            isCompacted: .known(false)
         ),
         consumer: .init(
             settlesAfterProcessing: .known(true),
@@ -52,6 +54,8 @@ struct AuditTests {
         Leak("topic.unclean-election", .fail) { $0.topic?.allowsUncleanElection = .known(true) },
         Leak("topic.retention", .warn) { $0.topic?.retention = .known(nil) },
         Leak("topic.retention", .warn) { $0.topic?.retention = .known(.seconds(8 * 86_400)) },
+        Leak("topic.size-limit", .warn) { $0.topic?.sizeLimit = .known(1 << 30) },
+        Leak("topic.compaction", .warn) { $0.topic?.isCompacted = .known(true) },
         Leak("consumer.settles-after-processing", .fail) { $0.consumer?.settlesAfterProcessing = .known(false) },
         Leak("consumer.idempotency-keys", .warn) { $0.consumer?.hasKeys = .known(false) },
         Leak("consumer.ledgers-per-key", .fail) { $0.consumer?.ledgersPerKey = .known(2) },
@@ -63,7 +67,7 @@ struct AuditTests {
     func sound() {
         let report = Audit.of(Self.sound)
         #expect(report.verdict == .pass)
-        #expect(report.checks.count == 15)
+        #expect(report.checks.count == 17)
         #expect(report.checks.allSatisfy { $0.verdict == .pass && $0.risk.isEmpty })
         // Every check is seen to fail below.
         #expect(Set(Self.leaks.map(\.name)) == Set(report.checks.map(\.name)))

@@ -95,6 +95,17 @@ public struct Audit: Sendable {
             $0 ? (.fail, "A node that lacks confirmed messages may become the leader: they are cut off.") : nil
         }
         lookAtRetention(topic)
+        if let limit = topic.sizeLimit {
+            check("topic.size-limit", limit, expected: "none", { $0.map { "\($0) bytes" } ?? "none" }) {
+                $0 == nil
+                    ? nil : (.warn, "What goes beyond it removes the oldest messages, whether they were read or not.")
+            }
+        }
+        if let isCompacted = topic.isCompacted {
+            check("topic.compaction", isCompacted, expected: "false") {
+                $0 ? (.warn, "A consumer that is behind never sees what a newer message of its key replaces.") : nil
+            }
+        }
     }
 
     private mutating func lookAtInSyncReplicas(_ topic: AuditedChain.Topic) {

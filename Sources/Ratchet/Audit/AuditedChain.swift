@@ -59,6 +59,11 @@ public struct AuditedChain: Sendable, Hashable {
         public var allowsUncleanElection: AuditFact<Bool>
         /// How long messages are kept, nil for ever.
         public var retention: AuditFact<Duration?>
+        /// The bytes beyond which the oldest messages go, of each partition or of the queue, nil for no limit. Nil as a
+        /// whole: it was not asked about, and is not checked.
+        public var sizeLimit: AuditFact<Int?>?
+        /// Whether of each key only the newest message stays. Nil: it was not asked about, and is not checked.
+        public var isCompacted: AuditFact<Bool>?
 
         /// A topic's or queue's settings.
         public init(
@@ -68,7 +73,9 @@ public struct AuditedChain: Sendable, Hashable {
             replicationFactor: AuditFact<Int>,
             minInSyncReplicas: AuditFact<Int>,
             allowsUncleanElection: AuditFact<Bool>,
-            retention: AuditFact<Duration?>
+            retention: AuditFact<Duration?>,
+            sizeLimit: AuditFact<Int?>? = nil,
+            isCompacted: AuditFact<Bool>? = nil
         ) {
             self.isDurable = isDurable
             self.isPersistent = isPersistent
@@ -77,6 +84,8 @@ public struct AuditedChain: Sendable, Hashable {
             self.minInSyncReplicas = minInSyncReplicas
             self.allowsUncleanElection = allowsUncleanElection
             self.retention = retention
+            self.sizeLimit = sizeLimit
+            self.isCompacted = isCompacted
         }
     }
 

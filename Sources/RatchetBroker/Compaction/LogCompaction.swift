@@ -74,7 +74,7 @@ struct LogCompaction {
         guard let row = try transaction.partition(log.uid, in: storage.tables) else { return }
         var expected = max(position, row.start)
         try transaction.withCursor(in: storage.tables.log) { cursor in
-            var next = try seek(expected, cursor)
+            var next = try cursor.chunk(holding: LogKey(log.uid, expected))
             var (bytes, count) = (0, 0)
             while let (key, chunk) = next.map({ ($0.key, $0.value) }), bytes < Self.pieceBytes, count < Self.pieceChunks
             {
@@ -98,15 +98,6 @@ struct LogCompaction {
             "the chunk at offset \(offset) of \(log.partition): \(damage); it stays as it is, and nothing behind it is "
                 + "compacted: restore the broker from a copy"
         )
-    }
-
-    /// The chunk that holds `offset`.
-    private func seek(_ offset: Int64, _ cursor: borrowing Cursor) throws -> Cursor.Row? {
-        let wanted = LogKey(log.uid, offset)
-        let following = try wanted.withBytes { try cursor.seek(atLeast: $0) }
-        if let following, LogKey(following.key) == wanted { return following }
-        let row = following == nil ? try cursor.last() : try cursor.previous()
-        return row.flatMap { LogKey($0.key)?.uid == log.uid ? $0 : nil }
     }
 
     private func verified(
@@ -192,7 +183,10 @@ extension LogCompaction {
             }
             for (sources, bytes) in changed {
                 for source in sources.dropFirst() {
-                    _ = try LogKey(log.uid, source.base).withBytes { try transaction.delete($0, in: tables.log) }
+                    try LogKey(log.uid, source.base).withBytes { key in
+                        try TransientChunks.forget(key, in: transaction, tables)
+                        _ = try transaction.delete(key, in: tables.log)
+                    }
                 }
                 try LogKey(log.uid, sources[0].base).withBytes { key in
                     _ = try bytes.withUnsafeBytes { try transaction.put($0, for: key, in: tables.log) }

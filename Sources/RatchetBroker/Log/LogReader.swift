@@ -175,11 +175,7 @@ private struct Scan {
             return row
         }
         place = nil
-        let wanted = LogKey(uid, offset)
-        let following = try wanted.withBytes { try cursor.seek(atLeast: $0) }
-        if let following, LogKey(following.key) == wanted { return following }
-        let row = following == nil ? try cursor.last() : try cursor.previous()
-        return row.flatMap { LogKey($0.key)?.uid == uid ? $0 : nil }
+        return try cursor.chunk(holding: LogKey(uid, offset))
     }
 
     private mutating func take(_ row: Cursor.Row) throws {

@@ -65,7 +65,12 @@ final class PartitionLog: Sendable {
     /// Throws while there is none.
     func checkIsLed() throws(BrokerError) {
         guard !isLed else { return }
-        throw BrokerError(.leaderNotAvailable, "\(partition) has no leader just now, and cannot be read: try again")
+        throw leaderless
+    }
+
+    /// What who needs a leader is told.
+    var leaderless: BrokerError {
+        BrokerError(.leaderNotAvailable, "\(partition) has no leader just now, and cannot be read: try again")
     }
 
     /// Another node leads it, or none does.
@@ -146,6 +151,7 @@ extension PartitionLog {
             while removed < Self.maximumTrim, row.bytes > least, let chunk = next {
                 guard removesOldest(chunk, of: row, settings, now: now) else { break }
                 let size = Int64(chunk.value.count)
+                try TransientChunks.forget(chunk.key, in: transaction, tables)
                 try cursor.delete()
                 removed += 1
                 row.bytes -= size

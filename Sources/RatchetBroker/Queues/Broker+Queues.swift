@@ -38,9 +38,7 @@ extension Broker {
         _ settings: QueueSettings
     ) throws -> SharedGroupShell {
         try Name.check(group, "group")
-        guard let topic = catalog[name] else {
-            throw SourceError(.unknownTopic, "group '\(group)' consumes queue '\(name)': create the topic first")
-        }
+        _ = try queueTopic(name, group)
         try settings.check("queue '\(name)' of group '\(group)'")
         if let destination = settings.deadLetterTopic, catalog[destination] == nil {
             throw SourceError(
@@ -62,11 +60,20 @@ extension Broker {
             maximumConsumers: settings.maximumConsumers,
             sessionTimeout: configuration.sessionTimeout
         )
-        let shell = try queues.group(group, of: topic, limit: configuration.maximumGroups) {
+        let shell = try queues.group(group, limit: configuration.maximumGroups) {
+            try queueTopic(name, group)
+        } make: { topic in
             try makeSharedGroup(group, of: topic, settings, limits)
         }
         try shell.use(settings, limits)
         return shell
+    }
+
+    private func queueTopic(_ name: String, _ group: String) throws(SourceError) -> Topic {
+        guard let topic = catalog[name] else {
+            throw SourceError(.unknownTopic, "group '\(group)' consumes queue '\(name)': create the topic first")
+        }
+        return topic
     }
 
     private func makeSharedGroup(

@@ -206,7 +206,7 @@ public final class BrokerQueueSession: QueueSession {
     public func commit(_ commits: [OffsetCommit]) async throws {
         try await ack(
             commits.map {
-                QueueAck(partition: $0.partition, generation: $0.generation, through: $0.offset - 1, tags: [])
+                QueueAck(partition: $0.partition, generation: $0.generation, through: max($0.offset, 1) - 1, tags: [])
             }
         )
     }

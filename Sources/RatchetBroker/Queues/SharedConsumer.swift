@@ -93,7 +93,13 @@ final class SharedConsumer: Sendable {
         do {
             found = try fetch(from: first, in: partition, messages: run.count)
         } catch let error as SourceError where error.code == .offsetOutOfRange {
-            let start = group.topic.logs[partition].range.lowerBound
+            let range = group.topic.logs[partition].range
+            // An unclean election has cut the log: there will be messages at these offsets again.
+            guard first < range.upperBound else {
+                stall(run)
+                return []
+            }
+            let start = range.lowerBound
             group.tell(.absent(partition: partition, first..<max(first, start)))
             returnToInbox(run.filter { $0.offset >= start })
             return []
@@ -104,8 +110,7 @@ final class SharedConsumer: Sendable {
             throw error
         }
         guard let found else {
-            returnToInbox(run)
-            isStalled.store(true, ordering: .releasing)
+            stall(run)
             return []
         }
         noteHoles(found, from: first, in: partition)
@@ -144,6 +149,15 @@ final class SharedConsumer: Sendable {
             expected = offset + 1
         }
         if found.next > expected { group.tell(.absent(partition: partition, expected..<found.next)) }
+    }
+
+    /// What comes next cannot be read before the log has grown, or has a leader.
+    private func stall(_ run: [SharedGroup.Delivery]) {
+        returnToInbox(run)
+        isStalled.store(true, ordering: .sequentiallyConsistent)
+        let log = group.topic.logs[run[0].partition]
+        // Looked at behind that: what has changed before it has woken nobody.
+        if log.isLed, run[0].offset < log.range.upperBound { isStalled.store(false, ordering: .releasing) }
     }
 
     private func returnToInbox(_ rest: [SharedGroup.Delivery]) {

@@ -104,7 +104,7 @@ extension SharedGroup.Consumer {
         tags: [Int64],
         again: Bool
     ) throws(SharedGroup.Failure) -> [Held] {
-        if let through, through >= nextTag { throw .init(refusal: .unknownTag(through)) }
+        if let through, through >= nextTag || through < 1 && !again { throw .init(refusal: .unknownTag(through)) }
         var single: Set<Int64> = []
         for tag in tags {
             guard 1..<nextTag ~= tag else { throw .init(refusal: .unknownTag(tag)) }

@@ -67,6 +67,8 @@ struct SharedGroup: Sendable {
         case absent(partition: Int, Range<Int64>)
         case leave(ConsumerID)
         case log(partition: Int, Range<Int64>)
+        /// The topic has these partitions more.
+        case added([SharedPartition])
         case persisted(Write)
         case notPersisted(Write)
         /// These have been appended to the dead-letter topic, in the transaction of the next write.
@@ -151,6 +153,7 @@ struct SharedGroup: Sendable {
         case .absent(let partition, let offsets): absent(partition, offsets)
         case .leave(let id): remove(id, &actions)
         case .log(let partition, let range): partitions[partition].observe(range)
+        case .added(let added): partitions += added
         case .persisted(let write):
             writes -= 1
             for (partition, row) in write.rows { partitions[partition].persisted(row) }

@@ -27,13 +27,16 @@ final class SharedGroupShell: Sendable {
     }
 
     let name: String
-    let topic: Topic
     let storage: Storage
     let places: Mutex<[LogReader.Place?]>
     let deadLetters: DeadLetterWriter
     let clock: BrokerClock
     let logger: Logger
     let state: Mutex<State>
+    private let current: Mutex<Topic>
+
+    /// The topic as it was altered last.
+    var topic: Topic { current.withLock { $0 } }
 
     init(
         name: String,
@@ -46,18 +49,32 @@ final class SharedGroupShell: Sendable {
         logger: Logger
     ) {
         self.name = name
-        self.topic = topic
+        current = Mutex(topic)
         self.storage = storage
         self.deadLetters = deadLetters
         self.clock = clock
         self.logger = logger
         places = Mutex(Array(repeating: nil, count: topic.logs.count))
         state = Mutex(State(core: core, settings: settings))
-        for (number, log) in topic.logs.enumerated() {
-            log.follow(SharedLogFollower(group: self, partition: number, log: log))
-            // It may have grown since the group was made of it.
-            tell(.log(partition: number, log.range))
+        for log in topic.logs { follow(log) }
+    }
+
+    private func follow(_ log: PartitionLog) {
+        let number = log.partition.partition
+        log.follow(SharedLogFollower(group: self, partition: number, log: log))
+        // It may have grown since the group was made of it.
+        tell(.log(partition: number, log.range))
+    }
+
+    /// The topic has other settings now, or more partitions. On the writer thread.
+    func altered(to altered: Topic) {
+        let added = current.withLock { topic in
+            defer { topic = altered }
+            return altered.logs[topic.logs.count...]
         }
+        places.withLock { $0 += Array(repeating: nil, count: added.count) }
+        tell(.added(added.map { SharedPartition(nil, log: $0.range) }))
+        for log in added { follow(log) }
     }
 
     /// Takes these settings on; throws unless they are what the group's consumers have.

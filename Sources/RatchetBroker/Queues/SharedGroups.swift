@@ -16,19 +16,20 @@ final class SharedGroups: Sendable {
     /// The group of the topic; `make` makes it at its first use.
     func group(
         _ name: String,
-        of topic: Topic,
         limit: Int,
-        make: () throws -> SharedGroupShell
+        topic: () throws -> Topic,
+        make: (Topic) throws -> SharedGroupShell
     ) throws -> SharedGroupShell {
-        if let known = shells.first(where: { $0.name == name && $0.topic === topic }) { return known }
-        return try state.withLock { state in
+        try state.withLock { state in
             if let closed = state.closed { throw closed }
-            if let known = state.shells.first(where: { $0.name == name && $0.topic === topic }) { return known }
+            // Under the lock: a group that is made twice would deliver twice, and one that is made of the topic as it was
+            // before it was altered would miss partitions.
+            let topic = try topic()
+            if let known = state.shells.first(where: { $0.name == name && $0.topic.id == topic.id }) { return known }
             guard state.shells.count < limit else {
                 throw BrokerError(.limitReached, "queue group '\(name)' would be one more than maximumGroups, \(limit)")
             }
-            // Under the lock: a group that is made twice would deliver twice.
-            let shell = try make()
+            let shell = try make(topic)
             state.shells.append(shell)
             return shell
         }
@@ -39,14 +40,15 @@ final class SharedGroups: Sendable {
 
     func tick() { for shell in shells { shell.tick() } }
 
-    /// A topic was created, or deleted: groups of the one before it have ended.
+    /// A topic was created, altered or deleted: its groups go on, those of the one before it have ended.
     func topicChanged(_ name: String, to topic: Topic?) {
-        let ended = state.withLock { state in
-            let ended = state.shells.filter { $0.topic.name == name && $0.topic !== topic }
-            state.shells.removeAll { $0.topic.name == name && $0.topic !== topic }
-            return ended
+        let (kept, ended) = state.withLock { state in
+            let all = state.shells.filter { $0.topic.name == name }
+            state.shells.removeAll { $0.topic.name == name && $0.topic.id != topic?.id }
+            return (all.filter { $0.topic.id == topic?.id }, all.filter { $0.topic.id != topic?.id })
         }
         for shell in ended { shell.end(SourceError(.unknownTopic, "topic '\(name)' was deleted")) }
+        if let topic { for shell in kept { shell.altered(to: topic) } }
     }
 
     /// Ends all groups; what was answered is still written.

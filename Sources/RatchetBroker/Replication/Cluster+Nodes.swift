@@ -7,6 +7,7 @@ extension Cluster {
     /// in-sync replicas.
     func open() async throws {
         for node in nodes { try await start(node.number) }
+        decide(.opened)
         for log in partitions.map(\.log) where leadership(of: log.uid) == nil { create(log) }
         for _ in 0..<Self.maximumRounds {
             // Tells what was decided, and lets the followers write what they were told.

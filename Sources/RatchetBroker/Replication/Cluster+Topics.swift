@@ -64,7 +64,8 @@ extension Cluster {
     /// The node's replicas of these partitions begin a life, with what its disk holds of them.
     func join(_ node: ReplicationNode, _ storage: Storage, _ logs: [PartitionLog]) async throws {
         let tables = storage.tables
-        let found = try await storage.write(byteCount: logs.count * 64) { transaction in
+        // Beyond the quota too: a node that is full can be opened, read and deleted from.
+        let found = try await storage.write(byteCount: logs.count * 64, reclaims: true) { transaction in
             try logs.map { log in
                 let row = try transaction.partition(log.uid, in: tables) ?? PartitionRow()
                 try transaction.put(row, for: log.uid, in: tables)

@@ -51,7 +51,7 @@ final class Cluster: Sendable {
                 "\(count) nodes: \(storage.path) has topics on more, open it with those"
             )
         }
-        state = Mutex(State(controller: Controller(disks: disks, partitions: known)))
+        state = Mutex(State(controller: Controller(disks: disks, partitions: known, isOpening: true)))
         state.withLock { state in
             for log in logs { state.byUID[log.uid] = ReplicatedPartition(log, nodes: count, clock: clock) }
         }

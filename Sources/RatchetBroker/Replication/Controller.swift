@@ -19,6 +19,8 @@ struct Controller: Sendable {
         case up(Int, disk: UInt64, isIntact: Bool)
         case down(Int, life: Int)
         case change(UInt32, InSyncChange)
+        /// All nodes have had their turn to begin a life.
+        case opened
     }
 
     enum Action: Equatable, Sendable {
@@ -32,9 +34,16 @@ struct Controller: Sendable {
 
     private(set) var nodes: [Node]
     private var partitions: [(uid: UInt32, leadership: Leadership)] = []
+    /// Nodes begin their lives one after the other: until then no replica leads that may lack what the next one has.
+    private var isOpening: Bool
 
-    /// With what was persisted. No node is up.
-    init(disks: [UInt64?], partitions: [(uid: UInt32, leadership: Leadership)] = []) {
+    /// With what was persisted. No node is up. ``Event/opened`` follows where it `isOpening`.
+    init(
+        disks: [UInt64?],
+        partitions: [(uid: UInt32, leadership: Leadership)] = [],
+        isOpening: Bool = false
+    ) {
+        self.isOpening = isOpening
         nodes = disks.map { Node(disk: $0) }
         self.partitions = partitions.sorted { $0.uid < $1.uid }
         for index in partitions.indices {
@@ -55,7 +64,23 @@ struct Controller: Sendable {
         case .up(let node, let disk, let isIntact): return up(node, disk, isIntact)
         case .down(let node, let life): return nodes[node].life == life ? down(node) : []
         case .change(let uid, let change): return consider(change, of: uid)
+        case .opened: return opened()
         }
+    }
+
+    private mutating func opened() -> [Action] {
+        isOpening = false
+        var actions: [Action] = []
+        for index in partitions.indices where partitions[index].leadership.leader == nil {
+            let before = partitions[index].leadership
+            elect(index)
+            actions += changed(index, before)
+        }
+        return actions
+    }
+
+    private mutating func elect(_ index: Int) {
+        _ = partitions[index].leadership.elect(uncleanly: !isOpening) { nodes[$0].isUp }
     }
 
     private mutating func create(_ uid: UInt32, _ leadership: Leadership) -> [Action] {
@@ -79,7 +104,7 @@ struct Controller: Sendable {
         for index in partitions.indices where partitions[index].leadership.replicas.contains(node) {
             let before = partitions[index].leadership
             if isAnother || !isIntact { partitions[index].leadership.forget(node) }
-            if before.leader == nil { _ = partitions[index].leadership.elect { nodes[$0].isUp } }
+            if before.leader == nil { elect(index) }
             let decided = changed(index, before)
             actions += decided.isEmpty ? [tell(node, index)] : decided
         }
@@ -96,7 +121,7 @@ struct Controller: Sendable {
             if before.inSync.contains(node), before.inSync != [node] {
                 partitions[index].leadership.setInSync(before.inSync.filter { $0 != node })
             }
-            if before.leader == node { _ = partitions[index].leadership.elect { nodes[$0].isUp } }
+            if before.leader == node { elect(index) }
             actions += changed(index, before)
         }
         return actions

@@ -1,4 +1,5 @@
 import LMDB
+import Logging
 import Ratchet
 import Synchronization
 
@@ -27,6 +28,9 @@ final class FollowPiece: WritePiece {
     static let maximumBytes = 16 << 20
 
     let byteCount = 1 << 20
+    /// Beyond the quota too: the quota of who leads bounds what there is to copy, and a follower that is full must still
+    /// remove what its leader has removed.
+    let reclaims = true
     private let node: ReplicationNode
     private let cluster: Cluster
     private let tables: Tables
@@ -50,7 +54,8 @@ final class FollowPiece: WritePiece {
         var outcomes: [Replica.LogState?] = []
         let now = cluster.time.wall()
         for task in tasks {
-            let writer = FollowerLog(uid: task.partition.log.uid, tables: tables, now: now)
+            let logger = cluster.configuration.logger
+            let writer = FollowerLog(log: task.partition.log, tables: tables, now: now, logger: logger)
             outcomes.append(try writer.perform(task.kind, in: transaction))
         }
         state.withLock { [outcomes] in $0.outcomes = outcomes }
@@ -73,9 +78,11 @@ struct FollowerLog {
     /// How many chunks one transaction removes at most.
     private static let maximumRemoved = 1024
 
-    let uid: UInt32
+    let log: PartitionLog
     let tables: Tables
     let now: Int64
+    let logger: Logger
+    private var uid: UInt32 { log.uid }
 
     /// Does it, in part at least; returns what the log is then, nil when nothing could be done.
     func perform(_ kind: FollowerTask.Kind, in transaction: borrowing WriteTransaction) throws -> Replica.LogState? {
@@ -120,7 +127,8 @@ struct FollowerLog {
                     return false
                 }
                 try copyChunks(until: records.end, to: &copied, from: reading, source.tables, in: transaction)
-                return true
+                // Where nothing could be copied it is tried again later, not at once.
+                return copied.end > row.end || records.end == row.end
             }
         } catch let error as BrokerError where error.code == .closed {
             // The leader has gone: nothing was read.
@@ -146,8 +154,7 @@ struct FollowerLog {
             var next = try LogKey(uid, row.end).withBytes { try cursor.seek(exactly: $0) }
             while row.end < end, bytes < FollowPiece.maximumBytes, let chunk = next {
                 guard let key = LogKey(chunk.key), key == LogKey(uid, row.end) else { return }
-                try ChunkLayout.verify(chunk.value, uid: uid)
-                let header = try ChunkLayout.header(of: chunk.value)
+                guard let header = sound(chunk.value, at: key.offset) else { return }
                 _ = try key.withBytes { try transaction.put(chunk.value, for: $0, in: tables.log) }
                 try SequenceTable.apply(chunk.value, uid, now: now, in: transaction, tables)
                 row.end = header.endOffset
@@ -155,6 +162,19 @@ struct FollowerLog {
                 bytes += chunk.value.count
                 next = try cursor.next()
             }
+        }
+    }
+
+    /// The header of a chunk that the leader has, nil if it is damaged: what follows it cannot be copied, and the node's
+    /// other partitions are none the worse for it.
+    private func sound(_ chunk: UnsafeRawBufferPointer, at offset: Int64) -> ChunkLayout.Header? {
+        do throws(ChunkLayout.Damage) {
+            try ChunkLayout.verify(chunk, uid: uid)
+            return try ChunkLayout.header(of: chunk)
+        } catch {
+            let damage = BrokerError(.corrupted, "the leader's chunk at offset \(offset) of \(log.partition): \(error)")
+            logger.error("A follower stays behind.", metadata: LogKeys.error(damage, partition: log.partition))
+            return nil
         }
     }
 

@@ -40,15 +40,16 @@ struct Leadership: Equatable, Sendable {
         eligible.removeAll { $0 == node }
     }
 
-    /// Chooses a leader among the nodes that are up; returns whether there is one.
-    mutating func elect(_ isUp: (Int) -> Bool) -> Bool {
+    /// Chooses a leader among the nodes that are up; returns whether there is one. `uncleanly`: also one that may lack
+    /// messages, where that is allowed.
+    mutating func elect(uncleanly: Bool = true, _ isUp: (Int) -> Bool) -> Bool {
         leader = nil
         if let node = inSync.first(where: isUp) {
             leader = node
         } else if let node = eligible.first(where: isUp) {
             leader = node
             setInSync([node])
-        } else if allowsUnclean, let node = replicas.first(where: isUp) {
+        } else if uncleanly, allowsUnclean, let node = replicas.first(where: isUp) {
             leader = node
             (inSync, eligible) = ([node], [])
         }

@@ -58,10 +58,12 @@ final class ReplicatedPartition: Sendable {
 
     // MARK: Nodes
 
-    /// A node's replica begins a life, unless it has.
+    /// A node's replica begins a life, unless it has. One that came as the node was being stopped is of no use any more.
     func join(_ node: Int, _ replica: Replica, _ storage: Storage) {
         state.withLock { state in
-            if state.members[node] == nil { state.members[node] = Member(replica: replica, storage: storage) }
+            if state.members[node]?.storage !== storage {
+                state.members[node] = Member(replica: replica, storage: storage)
+            }
         }
     }
 

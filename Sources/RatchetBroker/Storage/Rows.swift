@@ -31,6 +31,17 @@ struct LogKey: Equatable {
     }
 }
 
+extension Cursor {
+    /// The chunk of the table `log` that holds the offset of a partition, or would if nothing were missing; nil if it was
+    /// removed from the log's front.
+    func chunk(holding wanted: LogKey) throws -> Row? {
+        let following = try wanted.withBytes { try seek(atLeast: $0) }
+        if let following, LogKey(following.key) == wanted { return following }
+        let row = following == nil ? try last() : try previous()
+        return row.flatMap { LogKey($0.key)?.uid == wanted.uid ? $0 : nil }
+    }
+}
+
 /// A row of the table `partitions`, keyed by the partition's uid: the offsets that the log holds and the bytes of its
 /// chunks.
 struct PartitionRow: Equatable, Sendable {

@@ -140,6 +140,7 @@ enum Garbage {
             while count < maximumChunks, bytes < maximumBytes {
                 guard let found = chunk, LogKey(found.key)?.uid == uid else { return true }
                 (count, bytes) = (count + 1, bytes + found.value.count)
+                try TransientChunks.forget(found.key, in: transaction, tables)
                 try cursor.delete()
                 chunk = try cursor.next()
             }

@@ -14,6 +14,23 @@ enum TransientChunks {
         }
     }
 
+    /// The chunk is removed for good. Nothing when it is not a transient one.
+    static func forget(
+        _ key: UnsafeRawBufferPointer,
+        in transaction: borrowing WriteTransaction,
+        _ tables: Tables
+    ) throws {
+        try transaction.delete(key, in: tables.transients)
+    }
+
+    /// Whether the partition holds transient messages.
+    static func exist(in uid: UInt32, _ transaction: borrowing ReadTransaction, _ tables: Tables) throws -> Bool {
+        try transaction.withCursor(in: tables.transients) { cursor in
+            let row = try LogKey(uid, 0).withBytes { try cursor.seek(atLeast: $0) }
+            return row.flatMap { LogKey($0.key) }?.uid == uid
+        }
+    }
+
     /// Makes a hole of each: the offsets stay used, and nobody is given the messages.
     static func removeAll(_ storage: Storage) async throws {
         let tables = storage.tables

@@ -57,4 +57,20 @@ struct LeaderlessTests {
         }
         try await broker.close()
     }
+
+    @Test("A group's offsets are not set to its end for want of one who knows the times of its messages")
+    func resetting() async throws {
+        let directory = try TemporaryDirectory()
+        let (broker, node) = try await Self.broker(directory)
+        await broker.nodes[node].stop()
+        let error = await #expect(throws: BrokerError.self) {
+            try await broker.resetOffsets(group: "g", topic: "t", to: .timestamp(0))
+        }
+        #expect(error?.code == .leaderNotAvailable && error?.isRetriable == true)
+        #expect(try broker.offsets(group: "g").isEmpty)
+        try await broker.nodes[node].start()
+        try await broker.rounds { try broker.replication("t").leader != nil }
+        #expect(try await broker.resetOffsets(group: "g", topic: "t", to: .timestamp(0)) == [Self.partition: 0])
+        try await broker.close()
+    }
 }
