@@ -106,7 +106,7 @@ extension Broker {
     /// they are, durable.
     ///
     /// Throws ``BrokerError``: `groupIsActive` while a member owns one of them, `invalidArgument` for an offset outside of
-    /// a log, `unknownTopic`.
+    /// a log, `unknownTopic`, `leaderNotAvailable` for a time while no node leads one of them.
     @discardableResult
     public func resetOffsets(
         group: String,

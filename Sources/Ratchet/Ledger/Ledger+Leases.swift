@@ -52,6 +52,23 @@ extension Ledger {
         }
     }
 
+    /// Takes everything before `offset` for done, as it is gone from the log. Returns where the partition stands then,
+    /// durable; nil, and nothing is changed, unless everything before `position` is done, or when the lease has ended.
+    package func skip(to offset: Int64, from position: Int64, under lease: PartitionLease) async throws -> Int64? {
+        let store = store
+        return try await change { transaction in
+            let known = lease.position
+            guard !lease.isFenced, known.generation == lease.generation, known.tracker.watermark >= position else {
+                return nil
+            }
+            return try store.guarded {
+                known.tracker.skip(to: offset)
+                try store.write(known, in: transaction)
+                return known.tracker.watermark
+            }
+        }
+    }
+
     /// A hold on a queue's channel: of its tags nothing is stored, and no other lease can be of it.
     package func channelLease(
         of partition: TopicPartition,

@@ -11,10 +11,11 @@ struct TimestampSearch {
 
     init(_ log: PartitionLog) { self.log = log }
 
-    /// The first message with that timestamp or a later one; the log's end if there is none.
+    /// The first message with that timestamp or a later one; the log's end if there is none. Throws ``BrokerError``:
+    /// `leaderNotAvailable`.
     func offset(from timestamp: Int64) throws -> Int64 {
         let range = log.range
-        guard let storage = log.home else { return range.upperBound }
+        guard let storage = log.home else { throw log.unled }
         var position = range.lowerBound
         while position < range.upperBound {
             let start = position
