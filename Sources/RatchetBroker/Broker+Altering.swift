@@ -24,7 +24,9 @@ extension Broker {
     }
 
     /// Gives a topic more partitions, `count` in all, and returns once they are durable; members are assigned them at
-    /// once, and queues' consumers get their messages.
+    /// once, and queues' consumers get their messages. With several nodes they have as many replicas as the others, and
+    /// leaders when this returns, unless all nodes that are to keep one are down; until then sends to them fail with
+    /// `leaderNotAvailable`.
     ///
     /// From then on most keys go to another partition than before: messages of a key are in order only on either side of
     /// that moment, state that is kept by partition is elsewhere, and in a compacted topic a key's last value in its old
@@ -54,22 +56,15 @@ extension Broker {
         await altering.take()
         defer { altering.pass() }
         let (tables, limit, topic) = (storage.tables, configuration.maximumPartitions, try existing(name))
-        let (home, isReplicated) = (cluster == nil ? storage : nil, cluster != nil)
-        _ = try await storage.write(byteCount: 1 << 16, reclaims: true) { transaction in
-            try topic.alter(limit: limit, in: transaction, tables, home: home) { settings in
-                let partitions = settings.partitions
-                try change(&settings)
-                guard !isReplicated || settings.partitions == partitions && !settings.cleanup.compacts else {
-                    throw BrokerError(
-                        .unsupported,
-                        "a broker of several nodes adds no partitions to a topic, and compacts none: make a new topic"
-                    )
-                }
-            }
+        let home = cluster == nil ? storage : nil
+        let altered = try await storage.write(byteCount: 1 << 16, reclaims: true) { transaction in
+            try topic.alter(limit: limit, in: transaction, tables, home: home, change)
         } published: { [self] altered in
             for log in altered.logs { log.alter(altered.row.settings) }
+            cluster?.register(Array(altered.logs.dropFirst(topic.logs.count)))
             publish(altered, as: name)
         }
+        try await cluster?.begin(Array(altered.logs.dropFirst(topic.logs.count)))
         configuration.logger.info("A topic was altered.", metadata: LogKeys.topic(name))
     }
 }

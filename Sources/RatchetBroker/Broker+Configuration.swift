@@ -22,6 +22,10 @@ extension Broker {
         /// A send that waits for all in-sync replicas for longer throws ``BrokerError/Code/timedOut``, at the next tick.
         /// Default: 30 s.
         public var replicationTimeout = Duration.seconds(30)
+        /// How long a consumer that looks a message up waits for the partition to have a leader; then that throws
+        /// ``BrokerError/Code/leaderNotAvailable``. Shorter than ``sessionTimeout``, or the member may be evicted
+        /// meanwhile. Default: 30 s.
+        public var leaderTimeout = Duration.seconds(30)
         /// The most consumer groups that are active between opening and closing. Default: 1,024.
         public var maximumGroups = 1024
         /// The most bytes of sends that are on their way; later senders wait. A single larger batch goes alone.
@@ -88,6 +92,7 @@ extension Broker {
             guard 1...64 ~= nodes else { throw BrokerError(.invalidArgument, "\(nodes) nodes: 1 to 64") }
             for (name, value) in [
                 ("replicaLagTime", replicaLagTime), ("replicationTimeout", replicationTimeout),
+                ("leaderTimeout", leaderTimeout),
                 ("sessionTimeout", sessionTimeout), ("revokeTimeout", revokeTimeout), ("tickInterval", tickInterval),
                 ("retentionInterval", retentionInterval), ("producerExpiry", producerExpiry),
                 ("compactionInterval", compactionInterval),

@@ -29,8 +29,13 @@ enum LogKeys {
         ["partition": "\(partition)", "error": "\(error)"]
     }
 
-    static func compacted(_ partition: TopicPartition, _ before: Int, _ after: Int) -> Logger.Metadata {
-        ["partition": "\(partition)", "bytes.before": "\(before)", "bytes.after": "\(after)"]
+    static func compacted(
+        _ partition: TopicPartition,
+        _ path: String,
+        _ before: Int,
+        _ after: Int
+    ) -> Logger.Metadata {
+        ["partition": "\(partition)", "path": "\(path)", "bytes.before": "\(before)", "bytes.after": "\(after)"]
     }
 
     static func leadership(_ uid: UInt32, _ leader: String, _ leadership: Leadership) -> Logger.Metadata {
@@ -44,6 +49,10 @@ enum LogKeys {
 
     static func error(_ error: any Error, node number: Int) -> Logger.Metadata {
         ["node": "\(number)", "error": "\(error)"]
+    }
+
+    static func error(_ error: any Error, partition: TopicPartition, node number: Int) -> Logger.Metadata {
+        ["partition": "\(partition)", "node": "\(number)", "error": "\(error)"]
     }
 
     static func topic(_ name: String) -> Logger.Metadata { ["topic": "\(name)"] }

@@ -78,25 +78,26 @@ extension Broker {
                 "topic '\(name)' with \(replicationFactor) replicas: the broker has \(configuration.nodes) nodes"
             )
         }
-        guard !cleanup.compacts || configuration.nodes == 1 else {
-            throw BrokerError(.unsupported, "topic '\(name)': a broker of several nodes compacts no topic")
-        }
         guard isDurable || configuration.nodes == 1 else {
             throw BrokerError(
                 .invalidArgument,
                 "topic '\(name)' is not durable: a broker of several nodes keeps its topics"
             )
         }
+        await altering.take()
+        defer { altering.pass() }
         let id = Self.makeID(configuration.random)
         let (tables, limit) = (storage.tables, configuration.maximumPartitions)
         let home = cluster == nil ? storage : nil
         let created = try await storage.write(byteCount: 256 + partitions * 64) { [settings] transaction in
             try Topic.create(name, id: id, settings, limit: limit, in: transaction, tables, home: home)
         } published: { [self] topic in
-            if let topic { publish(topic, as: name) }
+            guard let topic else { return }
+            cluster?.register(topic.logs)
+            publish(topic, as: name)
         }
         guard let created else { return }
-        try await cluster?.add(created)
+        try await cluster?.begin(created.logs)
         configuration.logger.info("A topic was created.", metadata: LogKeys.topic(name))
     }
 
@@ -105,6 +106,8 @@ extension Broker {
     /// When this returns the topic is gone for good and its space free; after a crash in between it is gone as well,
     /// and its space is freed at the next opening. Throws ``BrokerError`` with `unknownTopic`.
     public func deleteTopic(_ name: String) async throws {
+        await altering.take()
+        defer { altering.pass() }
         let tables = storage.tables
         let topic = try existing(name)
         try await storage.write(reclaims: true) { transaction in

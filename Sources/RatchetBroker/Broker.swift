@@ -24,7 +24,8 @@ public final class Broker: Sendable {
     let cluster: Cluster?
     let configuration: Configuration
     let clock: BrokerClock
-    /// Only one topic is altered at a time.
+    /// Only one topic is made, altered or deleted at a time: what one of them has begun on the nodes is done before
+    /// another one begins.
     let altering = Turn()
     /// Whether ``run()`` is compacting.
     let isCompacting = Atomic<Bool>(false)

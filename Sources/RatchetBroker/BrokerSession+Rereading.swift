@@ -2,31 +2,40 @@ public import Ratchet
 
 extension BrokerSession: RereadableSession {
     /// Messages that the partition's log still holds, up to ``Broker/Configuration/maximumFetchMessages`` of them. Waits
-    /// while no node leads the partition. See ``/Ratchet/RereadableSession``.
+    /// while no node leads the partition, ``Broker/Configuration/leaderTimeout`` at the most, and throws ``BrokerError``
+    /// with `leaderNotAvailable` then. See ``/Ratchet/RereadableSession``.
     public func messages(
         from offset: Int64,
         to end: Int64,
         of partition: TopicPartition
     ) async throws -> MessageBatch? {
         var next = offset
+        while next < end {
+            let found = try await reading(partition) { fetch in try read(fetch, from: next, to: end) }
+            guard let found else { return nil }
+            if let batch = found.batch { return batch }
+            next = found.next
+        }
+        return nil
+    }
+
+    /// Nil where the log holds nothing between; what was found may be that there is a hole.
+    private func read(_ fetch: MemberState.Fetch, from offset: Int64, to end: Int64) throws -> LogReader.Found? {
         while true {
-            let fetch = try member.assignment(of: partition)
-            next = max(next, fetch.log.range.lowerBound)
-            guard next < end else { return nil }
-            let most = min(Int64(broker.configuration.maximumFetchMessages), end - next)
+            let start = max(offset, fetch.log.range.lowerBound)
+            guard start < end else { return nil }
             do {
-                guard let found = try read(fetch, next, Int(most)) else {
-                    guard !fetch.log.isLed else { return nil }
-                    try await member.untilChanged(fetch.log)
-                    continue
+                let most = min(Int64(broker.configuration.maximumFetchMessages), end - start)
+                guard let found = try read(fetch, start, Int(most)) else {
+                    try fetch.log.checkIsLed()
+                    return nil
                 }
-                next = found.next
-                guard let batch = found.batch else { continue }
-                guard batch.lastOffset >= end else { return batch }
+                guard let batch = found.batch, batch.lastOffset >= end else { return found }
                 // Where there are holes, so many messages reach beyond the end.
                 let count = (0..<batch.count).count { batch.offset(at: $0) < end }
-                return count == 0 ? nil : try read(fetch, batch.startOffset, count)?.batch
-            } catch let error as SourceError where error.code == .offsetOutOfRange && next < fetch.log.range.lowerBound
+                return count == 0 ? nil : try read(fetch, start, count)
+            } catch let error as SourceError
+                where error.code == .offsetOutOfRange && start < fetch.log.range.lowerBound
             {
                 // Retention was faster.
                 continue

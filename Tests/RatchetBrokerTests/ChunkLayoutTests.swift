@@ -44,6 +44,40 @@ import Testing
         }
     }
 
+    @Test("What is cut out of a chunk has its offsets, the records left there, and the producers' batches within")
+    func cuts() throws {
+        var records: [UInt8] = []
+        let deltas: [UInt32] = [1, 2, 5]
+        for delta in deltas {
+            Array("\(delta)".utf8).withUnsafeBytes {
+                records.appendRecord(key: $0, headers: [], payload: $0, timestamp: 5)
+            }
+        }
+        let header = ChunkLayout.Header(count: 3, baseOffset: 40, maximumTimestamp: 5, size: records.count, span: 8)
+        let entries = [(0, 2), (2, 2), (4, 4)].map { delta, count in
+            ProducerEntry(producer: 9, epoch: 0, sequences: 0...0, delta: UInt32(delta), count: UInt32(count))
+        }
+        let whole = ChunkLayout.sealed(header, records, deltas, entries, uid: 7)
+        #expect(try check(whole).endOffset == 48)
+        func cut(_ range: Range<Int64>) throws -> (header: ChunkLayout.Header, offsets: [Int64], deltas: [UInt32]) {
+            let part = try whole.withUnsafeBytes { try ChunkLayout.cut(range, of: $0, check(whole), uid: 7) }
+            let header = try check(part)
+            return try part.withUnsafeBytes { part in
+                let offsets = (0..<header.count).map { ChunkLayout.offset(of: $0, header, in: part) }
+                return (header, offsets, try ChunkLayout.entries(header, in: part).map(\.delta))
+            }
+        }
+        for (range, offsets, left) in [
+            (Int64(40)..<Int64(48), [Int64(41), 42, 45], [UInt32(0), 2, 4]), (42..<48, [42, 45], [0, 2]),
+            (44..<48, [45], [0]), (40..<42, [41], [0]), (42..<44, [42], [0]),
+        ] {
+            let part = try cut(range)
+            #expect(part.header.baseOffset == range.lowerBound && part.header.endOffset == range.upperBound)
+            #expect(part.offsets == offsets && part.deltas == left)
+        }
+        #expect(throws: ChunkLayout.Damage.self, "a batch in two") { try cut(45..<48) }
+    }
+
     @Test("A chunk that is cut off or too long is found")
     func lengths() throws {
         let (bytes, _) = try chunk()

@@ -69,4 +69,26 @@ import Testing
             guard case .event(.closed) = state.step() else { throw Unexpected(.closed) }
         }
     }
+
+    @Test("That what comes next is gone is told once for each start, and not of what is paused or given back")
+    func gaps() throws {
+        func told(_ change: (inout MemberState) -> Void = { _ in }) throws -> OffsetGap? {
+            var state = state(end: 5)
+            _ = state.start(partition, at: 7)
+            let fetch = try read(&state)
+            change(&state)
+            guard case .outOfRange(let gap)? = state.tellGap(fetch) else { return nil }
+            guard case .wait = state.step() else { throw Unexpected(.closed) }
+            _ = state.start(partition, at: 6)
+            let again = try read(&state)
+            guard case .outOfRange(let next)? = state.tellGap(again) else { throw Unexpected(.closed) }
+            #expect(next.position == 6)
+            return gap
+        }
+        #expect(try told() == OffsetGap(partition: partition, generation: 1, position: 7, log: 0..<5))
+        #expect(try told { _ = $0.setPaused(true, TopicPartition("t", 0)) } == nil)
+        #expect(try told { $0.revoke([TopicPartition("t", 0)]) } == nil)
+        #expect(try told { _ = $0.start(TopicPartition("t", 0), at: 2) } == nil)
+        #expect(try told { $0.fetches.removeAll() } == nil)
+    }
 }

@@ -117,6 +117,8 @@ private final class History: Sendable {
                 await session.release(partitions)
             case .lost(let partitions):
                 Issue.record("lost \(partitions)")
+            case .outOfRange(let gap):
+                Issue.record("nothing is deleted, and yet \(gap)")
             case .closed:
                 return
             }

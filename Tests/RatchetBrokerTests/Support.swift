@@ -147,6 +147,12 @@ extension SourceSession {
         return batch
     }
 
+    func nextGap() async throws -> OffsetGap {
+        let event = try await next()
+        guard case .outOfRange(let gap) = event else { throw Unexpected(event) }
+        return gap
+    }
+
     func nextRevoking() async throws -> [TopicPartition] {
         let event = try await next()
         guard case .revoking(let partitions, _) = event else { throw Unexpected(event) }

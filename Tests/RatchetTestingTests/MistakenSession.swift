@@ -65,7 +65,7 @@ final class MistakenSession: ForwardedSession, @unchecked Sendable {
                 return state.isClosed
             }
             if mistake == .closesOnce, wasClosed { throw SourceError(.closed, "said before") }
-        case .lost: break
+        case .lost, .outOfRange: break
         }
         return event
     }

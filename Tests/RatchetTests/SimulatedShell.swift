@@ -250,6 +250,7 @@ struct SimulatedShell {
                 guard let lease = draining[slot] else { continue }
                 if scheduler.inFlight(slot: slot) != 0 { problems.append("drained with messages in flight") }
                 letGo(lease)
+            case .idle: problems.append("told that a partition is idle, and has not asked")
             }
         }
         for fingerprint in scheduler.takeReleasedClaims() {

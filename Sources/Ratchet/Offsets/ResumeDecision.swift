@@ -68,6 +68,17 @@ package enum ResumeDecision: Hashable, Sendable {
         }
     }
 
+    /// Where to go on in a partition that was running, or why not to.
+    package static func decide(at gap: OffsetGap, policy: ResumePolicy) -> ResumeDecision {
+        guard gap.position < gap.log.lowerBound else {
+            return .refuse(
+                .offsetsReused,
+                "offset \(gap.position) comes next, the log now ends at \(gap.log.upperBound): it was truncated"
+            )
+        }
+        return overtaken(at: gap.position, log: gap.log, policy, restart: false)
+    }
+
     /// What the group's offset asks for where it is not the ledger's; nil to go on at the ledger's.
     private static func disagreement(
         _ committed: CommittedOffset,
@@ -240,13 +251,14 @@ public struct ResumePolicy: Hashable, Sendable {
         case rebuild
     }
 
-    /// What to do when retention has deleted what comes next.
+    /// What to do when retention has deleted what comes next: when a partition is assigned, and when retention overtakes
+    /// one that is running, once all that was delivered of it is done.
     public enum OutOfRange: Hashable, Sendable {
         /// Go on at the first message that the log still holds; what is lost is counted, with a warning.
         case earliest
         /// Go on at the next message to be written: gives up what the log still holds, too.
         case latest
-        /// Do not start: ``ResumeError/Code/retentionPassed``, with what is lost in ``ResumeError/lost``.
+        /// Do not start, or stop: ``ResumeError/Code/retentionPassed``, with what is lost in ``ResumeError/lost``.
         case fail
     }
 

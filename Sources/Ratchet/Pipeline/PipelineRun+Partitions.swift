@@ -34,18 +34,21 @@ extension PipelineRun {
             // others go on.
             lose([assignment.partition])
         } catch let error as ResumeError where configuration.resume.refusal == .stopPartition {
-            noteStopped([assignment.partition], error)
-            var metadata: Logger.Metadata = [
-                LogKeys.topic: "\(assignment.partition.topic)",
-                LogKeys.partition: "\(assignment.partition.partition)",
-            ]
-            metadata[LogKeys.error] = "\(error)"
-            logger.error(
-                "partition stopped: none of its messages is processed until this is resolved",
-                metadata: metadata
-            )
+            standStill(error)
         }
         return false
+    }
+
+    /// Nothing more of the partition is processed; the others go on.
+    func standStill(_ error: ResumeError) {
+        noteStopped([error.partition], error)
+        logger.error(
+            "partition stopped: none of its messages is processed until this is resolved",
+            metadata: [
+                LogKeys.topic: "\(error.partition.topic)", LogKeys.partition: "\(error.partition.partition)",
+                LogKeys.error: "\(error)",
+            ]
+        )
     }
 
     /// These partitions stand still for this reason, or no longer.
@@ -85,19 +88,6 @@ extension PipelineRun {
         case .refuse(let code, let detail): throw ResumeError(code, partition: partition, detail: detail)
         case .verify(let at): preconditionFailure("\(partition): the record at \(at) was read and is to be read again")
         }
-    }
-
-    /// Messages were deleted before they were processed, and the policy says to go on without them.
-    private func noteLost(_ lost: Range<Int64>, of partition: TopicPartition) {
-        progress.count { $0.lost += lost.count }
-        metrics.lost.increment(by: lost.count)
-        logger.warning(
-            "messages lost: retention deleted them before they were processed, or the policy skips them",
-            metadata: [
-                LogKeys.topic: "\(partition.topic)", LogKeys.partition: "\(partition.partition)",
-                LogKeys.offset: "\(lost.lowerBound)", LogKeys.count: "\(lost.count)",
-            ]
-        )
     }
 
     func positionKey(of assignment: Assignment) -> [UInt8] {

@@ -50,6 +50,7 @@ extension PipelineRun {
             switch action {
             case .pause(let partition), .resume(let partition): tellWhetherPaused(partition)
             case .drained(let slot): state.withLock { $0.drains[slot] }?.open()
+            case .idle(let slot): state.withLock { $0.idles.removeValue(forKey: slot) }?.open()
             }
         }
     }

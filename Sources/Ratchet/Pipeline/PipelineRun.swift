@@ -11,6 +11,8 @@ final class PipelineRun<Payload: Sendable>: Sendable {
         var scheduler: Scheduler
         var idle: [CheckedContinuation<SettlementEntry?, Never>] = []
         var drains: [Int: Latch] = [:]
+        /// Opened when nothing of a slot is in flight.
+        var idles: [Int: Latch] = [:]
         /// Durable and not yet committed positions, by slot.
         var uncommitted: [Int: Int64] = [:]
         /// Of a queue's channels: durable and not yet acked tags, by slot.
@@ -226,6 +228,10 @@ final class PipelineRun<Payload: Sendable>: Sendable {
             if ending.isOpen { break }
             try await begin(assignments, session)
         case .messages(let batch): if !ending.isOpen { take(batch) }
+        case .outOfRange(let gap):
+            // Looked up here: by the time the task runs it may have been lost and assigned anew.
+            guard let lease = leases(of: [gap.partition]).first, lease.generation == gap.generation else { break }
+            group.addTask { await self.pass(gap, lease, session) }
         case .revoking(let partitions, let limit):
             // Looked up here: by the time the task runs they may have been lost and assigned anew.
             let leases = leases(of: partitions)

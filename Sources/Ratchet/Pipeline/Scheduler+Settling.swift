@@ -92,7 +92,12 @@ extension Scheduler {
             partitions[slot]!.inFlightBytes -= batch.messages.byteCount
             inFlightBytes -= batch.messages.byteCount
         }
-        if partitions[slot]!.isDraining, partitions[slot]!.inFlight == 0 { actions.append(.drained(slot: slot)) }
+        guard partitions[slot]!.inFlight == 0 else { return }
+        if partitions[slot]!.isDraining { actions.append(.drained(slot: slot)) }
+        if partitions[slot]!.isAwaited {
+            partitions[slot]!.isAwaited = false
+            actions.append(.idle(slot: slot))
+        }
     }
 
     // MARK: Draining

@@ -34,6 +34,8 @@ package struct Scheduler {
         case resume(TopicPartition)
         /// Everything of the partition in this slot is settled or let go.
         case drained(slot: Int)
+        /// Nothing of the partition in this slot is in flight; see ``Scheduler/awaitIdle(slot:)``.
+        case idle(slot: Int)
     }
 
     struct Partition {
@@ -42,6 +44,7 @@ package struct Scheduler {
         var inFlightBytes = 0
         var isPaused = false
         var isDraining = false
+        var isAwaited = false
     }
 
     struct HeldLane {
@@ -126,6 +129,7 @@ package struct Scheduler {
         if let partition = partitions.removeValue(forKey: slot) {
             inFlight -= partition.inFlight
             inFlightBytes -= partition.inFlightBytes
+            if partition.isAwaited { actions.append(.idle(slot: slot)) }
         }
         slots.removeAll { $0 == slot }
         balance()
@@ -142,6 +146,16 @@ package struct Scheduler {
     /// Whether nothing more of a partition is to be delivered for now; nil if it is not assigned.
     package func isPaused(_ partition: TopicPartition) -> Bool? {
         lease(of: partition).flatMap { partitions[$0.slot]?.isPaused }
+    }
+
+    /// Whether a partition is assigned and not being given back.
+    package func isRunning(slot: Int) -> Bool { partitions[slot]?.isDraining == false }
+
+    /// Ends in ``Action/idle(slot:)`` once all that is in flight of the partition is settled or let go, or the partition is
+    /// gone.
+    package mutating func awaitIdle(slot: Int) {
+        guard let partition = partitions[slot], partition.inFlight > 0 else { return actions.append(.idle(slot: slot)) }
+        partitions[slot]!.isAwaited = true
     }
 
     /// The leases of all partitions, in the order of assignment.

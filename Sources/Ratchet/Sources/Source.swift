@@ -37,7 +37,8 @@ public protocol SourceSession: AnyObject, Sendable {
     func next() async throws -> SourceEvent
 
     /// Begins the delivery of an assigned partition at `offset`. Nothing of a partition is delivered before this call:
-    /// the pipeline alone decides where to start. Throws when the assignment is of an older generation.
+    /// the pipeline alone decides where to start. An offset before the log's first one, which retention may have passed
+    /// just now, ends in ``SourceEvent/outOfRange(_:)``. Throws when the assignment is of an older generation.
     func start(_ partition: TopicPartition, at offset: Int64, generation: Int64) async throws
 
     /// Stops or resumes the delivery of one partition. A paused partition keeps its place and its assignment.
@@ -64,6 +65,9 @@ public enum SourceEvent: Sendable {
     case assigned([Assignment])
     /// Messages of one partition, in order.
     case messages(MessageBatch)
+    /// A partition's log does not hold what comes next, as retention was faster. Nothing more of the partition is
+    /// delivered until it is started elsewhere: the source never resets by itself. Told once for each start.
+    case outOfRange(OffsetGap)
     /// These partitions will go to another member, which waits until ``SourceSession/release(_:)`` or the deadline.
     case revoking([TopicPartition], within: Duration)
     /// These partitions are another member's already: nothing more can be committed for them.
@@ -97,6 +101,26 @@ public struct Assignment: Sendable, Hashable {
         self.topicID = topicID
         self.generation = generation
         self.committed = committed
+        self.log = log
+    }
+}
+
+/// What comes next in a partition is not in its log.
+public struct OffsetGap: Sendable, Hashable {
+    /// The partition.
+    public var partition: TopicPartition
+    /// The generation of the assignment.
+    public var generation: Int64
+    /// The offset after the last message that was delivered, or the one that the partition was started at.
+    public var position: Int64
+    /// The offsets that the log holds.
+    public var log: Range<Int64>
+
+    /// A gap from its parts.
+    public init(partition: TopicPartition, generation: Int64, position: Int64, log: Range<Int64>) {
+        self.partition = partition
+        self.generation = generation
+        self.position = position
         self.log = log
     }
 }

@@ -16,6 +16,8 @@ struct CompactedChunk {
     private(set) var sources: [Source] = []
     /// The earliest timestamp of a tombstone that stays.
     private(set) var oldestTombstone: Int64?
+    /// The offset after the last tombstone that goes for its age, 0 if none does.
+    private(set) var tombstonesEnd: Int64 = 0
     private var header: ChunkLayout.Header
     private var records: [UInt8] = []
     private var deltas: [UInt32] = []
@@ -36,7 +38,10 @@ struct CompactedChunk {
         entries = try ChunkLayout.entries(header, in: chunk)
         records.reserveCapacity(header.size)
         try ChunkLayout.forEachRecord(header, in: chunk) { record, bytes in
-            guard rule.keeps(record) else { return removed += 1 }
+            guard rule.keeps(record) else {
+                if record.isTombstone, !rule.isReplaced(record) { tombstonesEnd = record.offset + 1 }
+                return removed += 1
+            }
             if record.isTombstone { oldestTombstone = min(oldestTombstone ?? .max, record.timestamp) }
             deltas.append(UInt32(truncatingIfNeeded: record.offset - header.baseOffset))
             records.append(contentsOf: bytes)
@@ -75,25 +80,13 @@ struct CompactedChunk {
         header.size += next.header.size
         header.span = span
         header.maximumTimestamp = max(header.maximumTimestamp, next.header.maximumTimestamp)
+        tombstonesEnd = max(tombstonesEnd, next.tombstonesEnd)
         if let timestamp = next.oldestTombstone { oldestTombstone = min(oldestTombstone ?? .max, timestamp) }
         return true
     }
 
     /// The chunk as it is stored.
-    func sealed() -> [UInt8] {
-        let header = sealedHeader
-        var bytes = [UInt8](repeating: 0, count: header.chunkSize)
-        bytes.replaceSubrange(header.records, with: records)
-        let entries = keptEntries
-        bytes.withUnsafeMutableBytes { chunk in
-            if header.count < header.span { ChunkLayout.put(deltas: deltas, header, into: chunk) }
-            for (index, entry) in entries.enumerated() {
-                entry.put(into: chunk, at: header.entries.lowerBound + index * ProducerEntry.size)
-            }
-            ChunkLayout.seal(chunk, header: header, uid: uid)
-        }
-        return bytes
-    }
+    func sealed() -> [UInt8] { ChunkLayout.sealed(header, records, deltas, keptEntries, uid: uid) }
 
     private var sealedHeader: ChunkLayout.Header {
         var header = header

@@ -30,10 +30,16 @@ struct CompactionRule {
 
     /// Whether a record stays. One without a key is from before the topic was compacted: it stays.
     func keeps(_ record: Record) -> Bool {
-        guard let key = record.key else { return true }
-        if let offset = newest[key], record.offset < offset { return false }
+        guard record.key != nil else { return true }
+        if isReplaced(record) { return false }
         // A transient tombstone may hide an older record, which must not come to light before the restart.
         return !record.isTombstone || record.isTransient || record.timestamp >= tombstonesBefore
+    }
+
+    /// Whether there is a newer record of its key.
+    func isReplaced(_ record: Record) -> Bool {
+        guard let key = record.key, let offset = newest[key] else { return false }
+        return record.offset < offset
     }
 }
 

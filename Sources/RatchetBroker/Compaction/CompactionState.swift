@@ -1,17 +1,21 @@
 import Ratchet
 
-/// How far a partition's log is compacted. Kept in memory: after a restart the first compaction goes over all of it.
-struct CompactionState: Sendable {
+/// How far a log is compacted. Kept in memory: after a restart the first compaction goes over all of it.
+struct CompactionState: Equatable, Sendable {
     /// Before it no record has an older one of its key.
     private(set) var cleanEnd: Int64 = 0
+    /// How often the log had been cut off: after that nothing of this is so.
+    let cuts: Int64
     private var cleanBytes = 0
     private var seenEnd: Int64 = 0
     /// The earliest timestamp of the tombstones that have stayed.
     private var oldestTombstone: Int64?
 
+    /// Nothing is compacted yet.
+    init(cuts: Int64 = 0) { self.cuts = cuts }
+
     /// A pass has gone over everything before `end`, of a log that reached to `seenEnd`; `bytes` are left.
     mutating func finish(pass end: Int64, bytes: Int, seenEnd: Int64, oldestTombstone: Int64?) {
-        guard end >= cleanEnd else { return }
         cleanEnd = end
         cleanBytes = bytes
         self.seenEnd = seenEnd

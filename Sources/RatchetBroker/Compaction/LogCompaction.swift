@@ -1,8 +1,8 @@
 import LMDB
 import Ratchet
 
-/// Compacts one partition's log. Reads and decides on the calling task, in short transactions; the writer thread only
-/// puts the finished chunks in place, a few at a time.
+/// Compacts one log. Reads and decides on the calling task, in short transactions; the writer thread only puts the
+/// finished chunks in place, a few at a time.
 ///
 /// Offsets never change, nor does the log's end; the newest chunk stays as it is. What is replaced is replaced in one
 /// transaction, so a compaction that ends anywhere leaves a log in which of each key at least the newest record is
@@ -12,12 +12,13 @@ struct LogCompaction {
     private static let pieceBytes = 4 << 20
     private static let pieceChunks = 256
 
-    let log: PartitionLog
-    let storage: Storage
+    let log: any CompactableLog
     /// What the keys of one pass may take in memory.
     let memory: Int
     /// Tombstones with an earlier timestamp go.
     let tombstonesBefore: Int64
+
+    private var storage: Storage { log.storage }
 
     /// What became of a log.
     struct Outcome {
@@ -25,20 +26,43 @@ struct LogCompaction {
         var bytesAfter = 0
     }
 
+    /// Whether it is worth its while.
+    func isDue() throws -> Bool {
+        guard let (bytes, state) = try current() else { return false }
+        return state.isDue(bytes: bytes, end: log.bound, tombstonesBefore: tombstonesBefore)
+    }
+
     /// Goes over the log until all of it but the newest chunk is compacted, in as many passes as the memory for keys
-    /// asks for; one compaction of a log at a time. Throws ``BrokerError``: `corrupted` for a chunk that is not what was written, which stays as it is;
+    /// asks for; one compaction of a log at a time. Ends early, and well, when a replica's log is cut off meanwhile.
+    /// Throws ``BrokerError``: `corrupted` for a chunk that is not what was written, which stays as it is;
     /// `CancellationError` between two pieces.
     func run() async throws -> Outcome {
-        await log.compactionTurn.take()
-        defer { log.compactionTurn.pass() }
-        var outcome = Outcome(bytesBefore: log.bytes, bytesAfter: log.bytes)
-        let bound = log.range.upperBound
+        guard var (bytes, state) = try current() else { return Outcome() }
+        var outcome = Outcome(bytesBefore: bytes, bytesAfter: bytes)
+        let bound = log.bound
         while true {
-            let (rule, end, isLast) = try note(from: log.compaction.cleanEnd, to: bound)
-            try await rewrite(upTo: end, rule, bound: bound)
-            outcome.bytesAfter = log.bytes
+            let (rule, end, isLast) = try note(from: state.cleanEnd, to: bound)
+            guard let rewritten = try await rewrite(upTo: end, rule, cuts: state.cuts) else { return outcome }
+            bytes = try current()?.bytes ?? 0
+            state.finish(pass: end, bytes: rewritten.bytes, seenEnd: bound, oldestTombstone: rewritten.oldestTombstone)
+            log.compacted(state)
+            outcome.bytesAfter = bytes
             if isLast { return outcome }
         }
+    }
+
+    /// The bytes that the log takes, and how far it is compacted as it is now; nil once its topic is deleted.
+    private func current() throws -> (bytes: Int, state: CompactionState)? {
+        let (log, tables) = (log, storage.tables)
+        let found = try storage.read { transaction in
+            try transaction.partition(log.uid, in: tables).map { row in
+                let mark = log.isReplica ? try ReplicationTable.mark(of: log.uid, in: transaction, tables) : .init()
+                return (Int(row.bytes), mark.cuts)
+            }
+        }
+        guard let (bytes, cuts) = found else { return nil }
+        let state = log.compaction
+        return (bytes, state.cuts == cuts ? state : CompactionState(cuts: cuts))
     }
 
     // MARK: Noting
@@ -127,24 +151,41 @@ extension LogCompaction {
         var size: Int { chunks.reduce(0) { $0 + $1.size } }
     }
 
-    private func rewrite(upTo end: Int64, _ rule: CompactionRule, bound: Int64) async throws {
-        var position: Int64 = 0
+    /// What became of one.
+    private enum Replacement {
+        case done(PartitionRow)
+        /// One of the chunks that it replaces is another by now.
+        case outdated
+        /// The log was cut off since the pass began: what was noted is not there, or not newer.
+        case void
+    }
+
+    /// What a pass has left.
+    private struct Rewritten {
         var bytes = 0
         var oldestTombstone: Int64?
+    }
+
+    /// Nil when the log was cut off meanwhile.
+    private func rewrite(upTo end: Int64, _ rule: CompactionRule, cuts: Int64) async throws -> Rewritten? {
+        var position: Int64 = 0
+        var rewritten = Rewritten()
         while true {
             try Task.checkCancellation()
             let piece = try plan(from: position, to: end, rule)
-            if piece.next == position { break }
-            // Where a chunk was trimmed meanwhile the piece is planned anew.
-            guard try await replace(piece) else { continue }
-            position = piece.next
-            bytes += piece.size
-            for chunk in piece.chunks {
-                if let timestamp = chunk.oldestTombstone { oldestTombstone = min(oldestTombstone ?? .max, timestamp) }
+            if piece.next == position { return rewritten }
+            if piece.chunks.contains(where: \.isChanged) {
+                switch try await replace(piece, pass: end, cuts: cuts) {
+                case .done: break
+                case .outdated: continue
+                case .void: return nil
+                }
             }
-        }
-        log.compacted { [bytes, oldestTombstone] in
-            $0.finish(pass: end, bytes: bytes, seenEnd: bound, oldestTombstone: oldestTombstone)
+            position = piece.next
+            rewritten.bytes += piece.size
+            for timestamp in piece.chunks.compactMap(\.oldestTombstone) {
+                rewritten.oldestTombstone = min(rewritten.oldestTombstone ?? .max, timestamp)
+            }
         }
     }
 
@@ -164,20 +205,26 @@ extension LogCompaction {
         return piece
     }
 
-    /// Puts the chunks in place; false, and nothing is written, when one of those that they replace is another by now.
-    private func replace(_ piece: Piece) async throws -> Bool {
+    /// Puts the chunks in place, or writes nothing.
+    private func replace(_ piece: Piece, pass end: Int64, cuts: Int64) async throws -> Replacement {
         let changed = piece.chunks.filter(\.isChanged).map { (sources: $0.sources, bytes: $0.sealed()) }
-        guard !changed.isEmpty else { return true }
+        let lost = CompactionMark(end: end, tombstones: piece.chunks.map(\.tombstonesEnd).max() ?? 0)
         let (log, tables) = (log, storage.tables)
         let size = changed.reduce(0) { $0 + $1.bytes.count }
-        let row = try await storage.write(byteCount: size, reclaims: true) { transaction -> PartitionRow? in
-            guard var row = try transaction.partition(log.uid, in: tables) else { return nil }
+        return try await storage.write(byteCount: size, reclaims: true) { transaction -> Replacement in
+            guard var row = try transaction.partition(log.uid, in: tables) else { return .outdated }
+            if log.isReplica {
+                var mark = try ReplicationTable.mark(of: log.uid, in: transaction, tables)
+                guard mark.cuts == cuts else { return .void }
+                mark.include(lost)
+                try ReplicationTable.write(mark, log.uid, in: transaction, tables)
+            }
             for (sources, _) in changed {
                 for source in sources {
                     let stored = try LogKey(log.uid, source.base).withBytes { try transaction.get($0, in: tables.log) }
                     guard let stored, stored.count >= ChunkLayout.headerSize,
                         ChunkLayout.checksum(of: stored) == source.checksum
-                    else { return nil }
+                    else { return .outdated }
                     row.bytes -= Int64(stored.count)
                 }
             }
@@ -194,10 +241,9 @@ extension LogCompaction {
                 row.bytes += Int64(bytes.count)
             }
             try transaction.put(row, for: log.uid, in: tables)
-            return row
+            return .done(row)
         } published: {
-            if let row = $0 { log.publish(row) }
+            if case .done(let row) = $0 { log.resized(row) }
         }
-        return row != nil
     }
 }

@@ -39,7 +39,12 @@ final class GroupMember: LogFollower {
             switch state.withLock({ $0.step() }) {
             case .event(let event): return event
             case .failure(let error): throw error
-            case .read(let fetch): if let batch = try read(fetch) { return .messages(batch) }
+            case .read(let fetch):
+                do {
+                    if let batch = try read(fetch) { return .messages(batch) }
+                } catch let error as SourceError where error.code == .offsetOutOfRange {
+                    if let event = state.withLock({ $0.tellGap(fetch) }) { return event }
+                }
             case .rejoin: rejoin()
             case .wait: try await wait()
             }
@@ -84,9 +89,7 @@ final class GroupMember: LogFollower {
         let waiter = try state.withLock { state throws(SourceError) in
             let fetch = try state.assignment(of: partition, generation: generation)
             let range = fetch.log.range
-            guard range.contains(offset) || offset == range.upperBound else {
-                throw LogReader(fetch.log).outOfRange(offset, range)
-            }
+            guard 0...range.upperBound ~= offset else { throw LogReader(fetch.log).outOfRange(offset, range) }
             return state.start(partition, at: offset)
         }
         waiter?.resume()
@@ -153,12 +156,20 @@ final class GroupMember: LogFollower {
         for watch in watches { watch.open() }
     }
 
-    /// Returns once a node leads the partition, or it may be the member's no more.
-    func untilChanged(_ log: PartitionLog) async throws {
+    /// Returns once a node leads the partition, or it may be the member's no more; after `limit` at the latest.
+    func untilChanged(_ log: PartitionLog, within limit: Duration) async throws {
         let watch = Latch()
         state.withLock { $0.watch(watch) }
         // Looked at behind that: a leader that comes in between opens the watch.
-        if !log.isLed { await watch.wait() }
+        if !log.isLed {
+            await withTaskGroup { group in
+                group.addTask { await watch.wait() }
+                // Cancellation ends the sleep.
+                group.addTask { try? await self.clock.sleep(for: limit) }
+                await group.next()
+                group.cancelAll()
+            }
+        }
         try Task.checkCancellation()
     }
 

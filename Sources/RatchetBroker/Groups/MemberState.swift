@@ -17,13 +17,15 @@ struct MemberState {
         var delivered: Int64 = 0
         var isPaused = false
         var isRevoked = false
+        /// The log does not hold what comes next, and the member was told so.
+        var isOutside = false
         var place: LogReader.Place?
         /// How often it was started: tells a read that is under way that its position is out of date.
         var starts = 0
 
-        /// Whether there is something to read: messages, or the error that the position is out of range.
+        /// Whether there is something to read: messages, or that the position is out of range.
         var isReady: Bool {
-            guard let position, !isPaused, !isRevoked else { return false }
+            guard let position, !isPaused, !isRevoked, !isOutside else { return false }
             return position != log.range.upperBound && log.isLed
         }
     }
@@ -123,6 +125,25 @@ struct MemberState {
         return true
     }
 
+    /// What to tell of a partition whose log does not hold what was to be read; nil when that is out of date, or the log
+    /// is about to say so.
+    mutating func tellGap(_ read: Fetch) -> SourceEvent? {
+        guard let index = index(of: read), let position = fetches[index].position, !fetches[index].isPaused,
+            !fetches[index].isRevoked
+        else { return nil }
+        let (fetch, range) = (fetches[index], fetches[index].log.range)
+        guard position < range.lowerBound || position > range.upperBound else { return nil }
+        fetches[index].isOutside = true
+        return .outOfRange(
+            OffsetGap(
+                partition: fetch.log.partition,
+                generation: fetch.generation,
+                position: fetch.delivered,
+                log: range
+            )
+        )
+    }
+
     /// Whether what was read is still what the member is at.
     func isCurrent(_ read: Fetch) -> Bool { index(of: read) != nil }
 
@@ -170,6 +191,7 @@ struct MemberState {
         fetches[index].position = offset
         fetches[index].delivered = offset
         fetches[index].place = nil
+        fetches[index].isOutside = false
         fetches[index].starts += 1
         return takeWaiterIfReady()
     }

@@ -71,7 +71,7 @@ struct LogReader: Sendable {
         let found = try storage.read { transaction in
             try transaction.withCursor(in: storage.tables.log) { cursor in
                 var scan = Scan(reader: self, limits: limits, offset: offset, end: end, place: last)
-                try scan.run(cursor)
+                guard try scan.run(cursor) else { throw try missing(offset, in: transaction, storage.tables) }
                 last = scan.place
                 let batch = scan.count > 0 ? try batch(from: covering, generation: generation, scan) : nil
                 return Found(batch: batch, next: scan.offset)
@@ -104,6 +104,18 @@ struct LogReader: Sendable {
         } catch let error as MessageError {
             throw corrupted(offset, error.detail)
         }
+    }
+
+    /// Why there is no chunk for `offset`, and none before it: retention was faster, or the chunk is lost.
+    private func missing(
+        _ offset: Int64,
+        in transaction: borrowing ReadTransaction,
+        _ tables: Tables
+    ) throws -> SourceError {
+        guard let row = try transaction.partition(log.uid, in: tables), row.start <= offset else {
+            return outOfRange(offset, log.range)
+        }
+        return corrupted(offset, "it is not there")
     }
 
     func outOfRange(_ offset: Int64, _ range: Range<Int64>) -> SourceError {
@@ -155,12 +167,13 @@ private struct Scan {
         self.place = place?.offset == offset ? place : nil
     }
 
-    mutating func run(_ cursor: borrowing Cursor) throws {
-        guard var chunk = try seek(cursor) else { throw reader.outOfRange(offset, reader.log.range) }
+    /// False when there is no chunk for the offset, and none before it.
+    mutating func run(_ cursor: borrowing Cursor) throws -> Bool {
+        guard var chunk = try seek(cursor) else { return false }
         while true {
             try take(chunk)
             guard place == nil, offset < end, count < limits.messages, size < limits.bytes, holes < Self.maximumHoles
-            else { return }
+            else { return true }
             guard let next = try cursor.next() else { throw reader.corrupted(offset, "it is not there") }
             chunk = next
         }

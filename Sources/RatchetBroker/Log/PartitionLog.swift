@@ -12,7 +12,7 @@ final class PartitionLog: Sendable {
     /// The partition's number in the tables: never used again.
     let uid: UInt32
     let partition: TopicPartition
-    /// Only one compaction at a time.
+    /// Only one compaction at a time, of several nodes as well: so the memory for keys is taken once.
     let compactionTurn = Turn()
     private let topicSettings: Mutex<TopicSettings>
     private let compactionState = Mutex(CompactionState())
@@ -51,10 +51,10 @@ final class PartitionLog: Sendable {
 
     func alter(_ settings: TopicSettings) { topicSettings.withLock { $0 = settings } }
 
-    /// How far it is compacted.
+    /// How far it is compacted, where its chunks lie in the broker's own file.
     var compaction: CompactionState { compactionState.withLock { $0 } }
 
-    func compacted(_ change: (inout CompactionState) -> Void) { compactionState.withLock { change(&$0) } }
+    func compacted(_ state: CompactionState) { compactionState.withLock { $0 = state } }
 
     /// Where its chunks are read; nil while no node leads it.
     var home: Storage? { storage.withLock { $0 } }

@@ -12,23 +12,27 @@ extension Cluster {
         (leadership(of: log.uid)?.replicas ?? replicas(of: log)).contains(node)
     }
 
-    /// Gives a new topic's partitions their nodes and leaders.
-    func add(_ topic: Topic) async throws {
+    /// Takes new partitions in, which nobody leads yet: before anybody can see them, as one that is not known here is
+    /// taken for deleted.
+    func register(_ logs: [PartitionLog]) {
         let count = nodes.count
         state.withLock { state in
-            for log in topic.logs { state.byUID[log.uid] = ReplicatedPartition(log, nodes: count, clock: clock) }
+            for log in logs { state.byUID[log.uid] = ReplicatedPartition(log, nodes: count, clock: clock) }
         }
+    }
+
+    /// Gives new partitions their nodes and leaders. Where the process ends before that, the next opening does it.
+    func begin(_ logs: [PartitionLog]) async throws {
         for node in nodes {
             guard let storage = node.storage else { continue }
-            let logs = topic.logs.filter { replicas(of: $0).contains(node.number) }
             do {
-                try await join(node, storage, logs)
+                try await join(node, storage, logs.filter { replicas(of: $0).contains(node.number) })
             } catch let error as BrokerError where error.code == .closed {
                 // It was stopped meanwhile: it takes part once it is started.
                 continue
             }
         }
-        for log in topic.logs { create(log) }
+        for log in logs { create(log) }
         // What is decided is told once that is written.
         try await storage.write { _ in }
     }

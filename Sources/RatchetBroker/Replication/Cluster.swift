@@ -52,9 +52,7 @@ final class Cluster: Sendable {
             )
         }
         state = Mutex(State(controller: Controller(disks: disks, partitions: known, isOpening: true)))
-        state.withLock { state in
-            for log in logs { state.byUID[log.uid] = ReplicatedPartition(log, nodes: count, clock: clock) }
-        }
+        register(logs)
     }
 
     /// Throws when the directory was made with one node and there are more, or the other way round.

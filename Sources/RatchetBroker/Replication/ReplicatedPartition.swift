@@ -13,6 +13,7 @@ final class ReplicatedPartition: Sendable {
         var replica: Replica
         let storage: Storage
         var isCutOff = false
+        var compaction = CompactionState()
     }
 
     /// What is to be done outside of the lock.

@@ -2,7 +2,7 @@ import LMDB
 import Ratchet
 
 /// The table `replication`. In the broker's own file: the ``Leadership`` of each partition by uid, and the disk of each
-/// node. In a node's: what a replica knows of its log, by uid.
+/// node. In a node's: what a replica knows of its log, by uid, and its ``CompactionMark``.
 enum ReplicationTable {
     /// No partition has it.
     private static func key(ofNode node: Int) -> [UInt8] {
@@ -72,9 +72,44 @@ enum ReplicationTable {
         return try get(uid, what, in: transaction, tables).map { try ReplicaRow($0, what) } ?? ReplicaRow()
     }
 
-    /// Nothing when there is no row.
+    /// Removes what is known of a log. Nothing when there are no rows.
     static func remove(_ uid: UInt32, in transaction: borrowing WriteTransaction, _ tables: Tables) throws {
         _ = try withUnsafeBytes(of: uid.bigEndian) { try transaction.delete($0, in: tables.replication) }
+        _ = try key(ofMark: uid).withUnsafeBytes { try transaction.delete($0, in: tables.replication) }
+    }
+
+    private static func key(ofMark uid: UInt32) -> [UInt8] {
+        var key: [UInt8] = []
+        key.appendBigEndian(uid)
+        return key + "compacted".utf8
+    }
+
+    static func write(
+        _ mark: CompactionMark,
+        _ uid: UInt32,
+        in transaction: borrowing WriteTransaction,
+        _ tables: Tables
+    ) throws {
+        var value: [UInt8] = []
+        for number in [mark.end, mark.tombstones, mark.cuts] { value.appendLittleEndian(number) }
+        try transaction.putSealed(value, for: key(ofMark: uid), in: tables.replication)
+    }
+
+    static func mark(
+        of uid: UInt32,
+        in transaction: borrowing some Transaction & ~Copyable,
+        _ tables: Tables
+    ) throws -> CompactionMark {
+        let what = "the row of what partition \(uid) has lost by compaction"
+        let stored = try key(ofMark: uid).withUnsafeBytes { try transaction.sealed($0, in: tables.replication, what) }
+        guard let stored else { return CompactionMark() }
+        var reader = RowReader(stored, what)
+        let mark = CompactionMark(
+            end: try reader.next(Int64.self),
+            tombstones: try reader.next(Int64.self),
+            cuts: try reader.next(Int64.self)
+        )
+        return try reader.end(after: mark)
     }
 
     private static func put(

@@ -28,7 +28,7 @@ public struct BrokerError: Error, Sendable, Hashable, CustomStringConvertible {
         public static let corrupted = Code(description: "corrupted")
         /// Fewer replicas than the topic asks for are in sync; nothing was written.
         public static let notEnoughReplicas = Code(description: "not enough replicas")
-        /// The partition has no leader just now; nothing was written.
+        /// The partition has no leader just now; nothing was written, or nothing can be read.
         public static let leaderNotAvailable = Code(description: "leader not available")
         /// No answer came in time: it is not known whether it was written.
         public static let timedOut = Code(description: "timed out")

@@ -40,7 +40,8 @@ final class Topic: Sendable {
                     partition: TopicPartition(name, number),
                     settings: row.settings,
                     row: PartitionRow(),
-                    home: home
+                    home: home,
+                    isReplicated: home == nil
                 )
             }
     }

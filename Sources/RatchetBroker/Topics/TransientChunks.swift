@@ -93,17 +93,14 @@ enum TransientChunks {
         guard let header = try? ChunkLayout.header(of: chunk), (try? ChunkLayout.verify(chunk, uid: uid)) != nil else {
             return nil
         }
-        var empty = ChunkLayout.Header(
+        let empty = ChunkLayout.Header(
             count: 0,
             baseOffset: header.baseOffset,
             maximumTimestamp: header.maximumTimestamp,
             size: 0,
             span: header.span
         )
-        empty.producers = header.producers
-        var bytes = [UInt8](repeating: 0, count: empty.chunkSize)
-        bytes.replaceSubrange(empty.entries, with: chunk[header.entries])
-        bytes.withUnsafeMutableBytes { ChunkLayout.seal($0, header: empty, uid: uid) }
-        return bytes
+        guard let entries = try? ChunkLayout.entries(header, in: chunk) else { return nil }
+        return ChunkLayout.sealed(empty, [], [], entries, uid: uid)
     }
 }

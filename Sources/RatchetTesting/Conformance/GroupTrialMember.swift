@@ -114,6 +114,7 @@ extension SourceEvent {
             "\(batch.count) messages of \(batch.partition), from \(batch.startOffset) to \(batch.lastOffset)"
         case .revoking(let partitions, let limit): "revoking \(partitions) within \(limit)"
         case .lost(let partitions): "lost \(partitions)"
+        case .outOfRange(let gap): "\(gap.position) of \(gap.partition) out of range \(gap.log)"
         case .closed: "closed"
         }
     }

@@ -35,6 +35,7 @@ final class Ownership: Sendable {
         case .lost(let partitions): disown(partitions, member.name)
         case .messages(let batch):
             state.withLock { state in state.delivered += (0..<batch.count).map { batch[$0].text } }
+        case .outOfRange(let gap): throw ConformanceFailure("nothing is deleted, and yet \(gap)")
         case .closed: return false
         }
         changed.tell()

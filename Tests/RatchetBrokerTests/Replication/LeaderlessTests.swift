@@ -8,8 +8,11 @@ struct LeaderlessTests {
     private static let partition = TopicPartition("t", 0)
 
     /// A broker with one message, which is on a node that is down.
-    private static func broker(_ directory: TemporaryDirectory) async throws -> (broker: Broker, node: Int) {
-        let broker = try await Broker(at: directory.broker, configuration: .replicated)
+    private static func broker(
+        _ directory: TemporaryDirectory,
+        _ configuration: Broker.Configuration = .replicated
+    ) async throws -> (broker: Broker, node: Int) {
+        let broker = try await Broker(at: directory.broker, configuration: configuration)
         try await broker.createTopic("t")
         try await broker.send(.text("kept", to: "t"))
         let node = try #require(try broker.replication("t").leader)
@@ -55,6 +58,32 @@ struct LeaderlessTests {
         } catch let error as SourceError {
             #expect(error.code == .notAssigned)
         }
+        try await broker.close()
+    }
+
+    @Test("Looking up is waited for no longer than leaderTimeout; then it is an error that may pass, and it does")
+    func bounded() async throws {
+        let (directory, clock) = (try TemporaryDirectory(), ManualClock())
+        var configuration = Broker.Configuration.replicated
+        configuration.clock = clock
+        configuration.leaderTimeout = .seconds(10)
+        let (broker, node) = try await Self.broker(directory, configuration)
+        let session = try await broker.subscribe(to: "t", as: "g").open()
+        _ = try await session.nextAssigned()
+        await broker.nodes[node].stop()
+        async let refused = session.message(at: 0, of: Self.partition)
+        await clock.waitForSleeper()
+        clock.advance(by: .seconds(10))
+        do {
+            let message = try await refused
+            Issue.record("found \(String(describing: message))")
+        } catch let error as BrokerError {
+            #expect(error.code == .leaderNotAvailable && error.isRetriable)
+        }
+        try await broker.nodes[node].start()
+        try await broker.rounds { try broker.replication("t").leader != nil }
+        #expect(try await session.message(at: 0, of: Self.partition)?.text == "kept")
+        await session.close()
         try await broker.close()
     }
 

@@ -25,10 +25,10 @@ struct ReplicationTests {
         return broker
     }
 
-    private static func open(_ path: String, nodes: Int) async throws {
+    private static func open(_ path: String, nodes: Int = 3) async throws -> Broker {
         var configuration = Broker.Configuration.quiet
         configuration.nodes = nodes
-        try await Broker(at: path, configuration: configuration).close()
+        return try await Broker(at: path, configuration: configuration)
     }
 
     private static func leader(_ broker: Broker) throws -> Int { try #require(try broker.replication("t").leader) }
@@ -215,12 +215,12 @@ struct ReplicationTests {
         try await broker.close()
         for count in [1, 2] {
             let error = await #expect(throws: BrokerError.self) {
-                try await Self.open(directory.broker, nodes: count)
+                try await Self.open(directory.broker, nodes: count).close()
             }
             #expect(error?.code == .invalidArgument)
         }
         let error = await #expect(throws: BrokerError.self) {
-            try await Self.open("\(directory.broker)/node-1", nodes: 1)
+            try await Self.open("\(directory.broker)/node-1", nodes: 1).close()
         }
         #expect(error?.code == .notABroker)
     }
@@ -275,6 +275,84 @@ struct ReplicationTests {
         await broker.nodes[try Self.leader(broker)].kill()
         try await broker.rounds { try broker.replication("t").leader != nil }
         #expect(try broker.describe("t").partitions[0].log == 4..<5)
+        try await broker.close()
+    }
+
+    @Test("Added partitions have replicas and leaders at once, take messages, and are there after a restart and a kill")
+    func addedPartitions() async throws {
+        let directory = try TemporaryDirectory()
+        var broker = try await Self.broker(directory)
+        let session = try await broker.subscribe(to: "t", as: "g").open()
+        try await session.start(try await session.nextAssigned())
+        // One that is down takes part once it is back.
+        await broker.nodes[2].stop()
+        try await broker.addPartitions(to: "t", count: 3, keysMayMove: true)
+        let added = try await session.nextAssigned()
+        #expect(added.map(\.partition.partition) == [1, 2])
+        try await session.start(added)
+        for number in 1..<3 {
+            try await broker.send(.text("\(number)", to: "t", partition: number))
+            #expect(try await session.nextMessages().texts == ["\(number)"])
+        }
+        try await broker.nodes[2].start()
+        try await broker.rounds { try broker.isWhole() }
+        #expect(try broker.describe("t").partitions.map { $0.replication?.inSync.count } == [3, 3, 3])
+        await session.close()
+        try await broker.close()
+        broker = try await Self.open(directory.broker)
+        #expect(try broker.describe("t").settings.partitions == 3)
+        let leader = try #require(try broker.replication("t", 1).leader)
+        await broker.nodes[leader].kill()
+        try await broker.rounds { try broker.replication("t", 1).leader.map { $0 != leader } ?? false }
+        #expect(try await broker.texts(TopicPartition("t", 1)) == ["1"])
+        try await broker.deleteTopic("t")
+        try await broker.nodes[leader].start()
+        for node in 0..<3 { #expect(try broker.chunks(of: node).isEmpty) }
+        #expect(broker.cluster?.partitions.isEmpty == true)
+        try await broker.close()
+    }
+
+    @Test("Where the process ends before added partitions have leaders, the next opening gives them some")
+    func partitionsWithoutLeaders() async throws {
+        let directory = try TemporaryDirectory()
+        var broker = try await Self.broker(directory)
+        let (topic, tables) = (try #require(broker.catalog["t"]), broker.storage.tables)
+        _ = try await broker.storage.write { transaction in
+            try topic.alter(limit: 100, in: transaction, tables, home: nil) { $0.partitions = 2 }
+        }
+        try await broker.close()
+        broker = try await Self.open(directory.broker)
+        #expect(try broker.replication("t", 1).leader != nil)
+        try await broker.send(.text("x", to: "t", partition: 1))
+        #expect(try await broker.texts(TopicPartition("t", 1)) == ["x"])
+        try await broker.close()
+    }
+
+    @Test("Topics that are made, widened and deleted at the same time leave nothing behind that is not there")
+    func topicsAtOnce() async throws {
+        let broker = try await Broker.inMemory(configuration: .replicated)
+        try await withThrowingTaskGroup { group in
+            for number in 0..<6 {
+                group.addTask {
+                    let name = "t\(number % 2)"
+                    for _ in 0..<4 {
+                        do {
+                            try await broker.createTopic(name, replicationFactor: 2)
+                            try await broker.addPartitions(to: name, count: 2, keysMayMove: true)
+                            try await broker.deleteTopic(name)
+                        } catch let error as BrokerError
+                            where [.unknownTopic, .invalidArgument, .topicExists].contains(error.code)
+                        {
+                            continue
+                        }
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+        for name in broker.topics() { try await broker.deleteTopic(name) }
+        #expect(broker.cluster?.partitions.isEmpty == true)
+        for uid in 0..<100 { #expect(broker.cluster?.leadership(of: UInt32(uid)) == nil) }
         try await broker.close()
     }
 
