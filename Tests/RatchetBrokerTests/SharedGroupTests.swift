@@ -326,7 +326,7 @@ extension [SharedGroup.Delivery] {
         var group = SharedGroupDriver()
         group.join(1, prefetch: 4)
         _ = group.ask(1)
-        group.tell(.absent(partition: 0, 1..<3))
+        group.tell(.absent(1, tags: [2, 3], partition: 0, 1..<3))
         #expect(group.ask(1).offsets == [4, 5])
         group.tell(.log(partition: 0, 6..<10))
         let late = group.settle(1, [1])
@@ -344,13 +344,28 @@ extension [SharedGroup.Delivery] {
         var group = SharedGroupDriver([0..<1000], spread: 10)
         group.join(1, prefetch: 2)
         _ = group.ask(1)
-        group.tell(.absent(partition: 0, 1..<900))
+        group.tell(.absent(1, tags: [2], partition: 0, 1..<900))
         #expect(group.core.partitions[0].span <= 10)
         group.settle(1, [1])
         while case let next = group.ask(1), let first = next.first, first.offset < 900 {
-            group.tell(.absent(partition: 0, first.offset..<900))
+            let tags = next.filter { $0.offset < 900 }.map(\.tag)
+            group.tell(.absent(1, tags: tags, partition: 0, first.offset..<900))
         }
         #expect(group.rows[0]?.settled == 900)
+    }
+
+    @Test("Who is at work on what retention removes answers it with all else that it has")
+    func removedAtWork() {
+        var group = SharedGroupDriver()
+        group.join(1, prefetch: 2)
+        let unread = group.ask(1)
+        group.join(2, prefetch: 3)
+        #expect(group.ask(2).offsets == [2, 3, 4])
+        group.tell(.absent(1, tags: unread.tags, partition: 0, 0..<4))
+        let acked = group.settle(2, [1, 2, 3])
+        #expect(group.refused.isEmpty && group.confirmed == [acked])
+        #expect(group.rows[0]?.settled == 5)
+        #expect(group.ask(1).offsets == [5, 6])
     }
 
     @Test("What could not be read comes again, uncounted")

@@ -100,7 +100,7 @@ final class SharedConsumer: Sendable {
                 return []
             }
             let start = range.lowerBound
-            group.tell(.absent(partition: partition, first..<max(first, start)))
+            noteAbsent(first..<max(first, start), of: run)
             returnToInbox(run.filter { $0.offset >= start })
             return []
         } catch {
@@ -113,7 +113,7 @@ final class SharedConsumer: Sendable {
             stall(run)
             return []
         }
-        noteHoles(found, from: first, in: partition)
+        noteHoles(found, in: run)
         returnToInbox(run.filter { $0.offset >= found.next })
         return found.batch.map { Self.deliveries(of: run, in: $0) } ?? []
     }
@@ -141,14 +141,19 @@ final class SharedConsumer: Sendable {
     }
 
     /// A log has holes: of what a read leaves out there are no messages.
-    private func noteHoles(_ found: LogReader.Found, from first: Int64, in partition: Int) {
-        var expected = first
+    private func noteHoles(_ found: LogReader.Found, in run: [SharedGroup.Delivery]) {
+        var expected = run[0].offset
         for index in 0..<(found.batch?.count ?? 0) {
             let offset = found.batch?.offset(at: index) ?? expected
-            if offset > expected { group.tell(.absent(partition: partition, expected..<offset)) }
+            if offset > expected { noteAbsent(expected..<offset, of: run) }
             expected = offset + 1
         }
-        if found.next > expected { group.tell(.absent(partition: partition, expected..<found.next)) }
+        if found.next > expected { noteAbsent(expected..<found.next, of: run) }
+    }
+
+    private func noteAbsent(_ offsets: Range<Int64>, of run: [SharedGroup.Delivery]) {
+        let tags = run.filter { offsets.contains($0.offset) }.map(\.tag)
+        group.tell(.absent(id, tags: tags, partition: run[0].partition, offsets))
     }
 
     /// What comes next cannot be read before the log has grown, or has a leader.

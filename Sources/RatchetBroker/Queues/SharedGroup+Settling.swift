@@ -87,10 +87,9 @@ extension SharedGroup {
         consumers[index].held.removeAll { tags.contains($0.tag) }
     }
 
-    mutating func absent(_ partition: Int, _ offsets: Range<Int64>) {
-        for index in consumers.indices {
-            consumers[index].held.removeAll { $0.partition == partition && offsets.contains($0.offset) }
-        }
+    /// What others have of it they may be at work on: they answer it as they answer what is still there.
+    mutating func absent(_ id: ConsumerID, _ tags: [Int64], _ partition: Int, _ offsets: Range<Int64>) {
+        if let index = index(of: id) { consumers[index].held.removeAll { tags.contains($0.tag) } }
         partitions[partition].absent(offsets, spread: limits.spread)
     }
 

@@ -63,8 +63,8 @@ struct SharedGroup: Sendable {
         case settle(ConsumerID, through: Int64?, tags: [Int64], Answer, RequestID)
         /// What was delivered under these tags could not be read.
         case unread(ConsumerID, tags: [Int64])
-        /// There are no messages at these offsets.
-        case absent(partition: Int, Range<Int64>)
+        /// There are no messages at these offsets: what the consumer was given under these tags is not there.
+        case absent(ConsumerID, tags: [Int64], partition: Int, Range<Int64>)
         case leave(ConsumerID)
         case log(partition: Int, Range<Int64>)
         /// The topic has these partitions more.
@@ -150,7 +150,7 @@ struct SharedGroup: Sendable {
         case .settle(let id, let through, let tags, let answer, let request):
             settle(id, through: through, tags: tags, answer, request, now, &actions)
         case .unread(let id, let tags): unread(id, tags)
-        case .absent(let partition, let offsets): absent(partition, offsets)
+        case .absent(let id, let tags, let partition, let offsets): absent(id, tags, partition, offsets)
         case .leave(let id): remove(id, &actions)
         case .log(let partition, let range): partitions[partition].observe(range)
         case .added(let added): partitions += added

@@ -11,8 +11,8 @@ extension Cluster {
         for log in partitions.map(\.log) where leadership(of: log.uid) == nil { create(log) }
         for _ in 0..<Self.maximumRounds {
             // Tells what was decided, and lets the followers write what they were told.
-            try await storage.write { _ in }
-            for node in nodes { try await node.storage?.write { _ in } }
+            try await storage.write(reclaims: true) { _ in }
+            for node in nodes { try await node.storage?.write(reclaims: true) { _ in } }
             if partitions.allSatisfy(\.isSettled) { return }
         }
     }
@@ -48,7 +48,7 @@ extension Cluster {
         try await join(node, storage, logs(of: number).filter { partition($0.uid)?.hasMember(number) == false })
         register(number, storage)
         configuration.logger.info("A node is up.", metadata: LogKeys.node(number, storage.path))
-        try await self.storage.write { _ in }
+        try await self.storage.write(reclaims: true) { _ in }
     }
 
     private var settings: Storage.Settings {

@@ -34,7 +34,7 @@ extension Cluster {
         }
         for log in logs { create(log) }
         // What is decided is told once that is written.
-        try await storage.write { _ in }
+        try await storage.write(reclaims: true) { _ in }
     }
 
     /// Decides who leads a partition that nothing was decided about.
