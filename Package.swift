@@ -138,6 +138,12 @@ let package = Package(
         ),
         // Makes the states that power cuts may leave of a recorded run.
         .executableTarget(name: "power-cut", dependencies: ["Seeds"], path: "Tests/PowerCut"),
+        // Compacts a topic and dies of it, for tests.
+        .executableTarget(
+            name: "compactor",
+            dependencies: ["Ratchet", "RatchetBroker", .product(name: "Logging", package: "swift-log")],
+            path: "Tests/Compactor"
+        ),
         // What tests leave to chance, by seeds that are printed.
         .target(name: "Seeds", path: "Tests/Seeds"),
         // Faults made to order: write and sync calls that fail, in the process under test.
@@ -181,7 +187,7 @@ let package = Package(
             name: "EndToEndTests",
             dependencies: [
                 // Run as a program of its own, from beside the tests.
-                "Orders", "GettingStarted", "Smallest", "ProveYourHandler", "LossLab", "simulate",
+                "Orders", "GettingStarted", "Smallest", "ProveYourHandler", "LossLab", "simulate", "compactor",
                 "RatchetBroker", "Ratchet", "RatchetTesting", "CFaults", "Seeds",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

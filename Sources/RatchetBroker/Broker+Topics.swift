@@ -106,6 +106,12 @@ extension Broker {
     /// When this returns the topic is gone for good and its space free; after a crash in between it is gone as well,
     /// and its space is freed at the next opening. Throws ``BrokerError`` with `unknownTopic`.
     public func deleteTopic(_ name: String) async throws {
+        try await remove(name)
+        try await Garbage.removeAll(storage)
+    }
+
+    /// The topic is gone, and its chunks are garbage.
+    private func remove(_ name: String) async throws {
         await altering.take()
         defer { altering.pass() }
         let tables = storage.tables
@@ -117,7 +123,6 @@ extension Broker {
         }
         try await cluster?.remove(topic)
         configuration.logger.info("A topic was deleted.", metadata: LogKeys.topic(name))
-        try await Garbage.removeAll(storage)
     }
 
     /// The names of all topics, sorted.

@@ -11,6 +11,8 @@ struct CompactionMark: Equatable, Sendable {
     var tombstones: Int64 = 0
     /// How often the log was cut off or made anew: a pass that began before knows another log.
     var cuts: Int64 = 0
+    /// Whether the log is being made anew, and what is left of it is to go, too.
+    var isVoid = false
 
     /// Chunks are copied from a log with that mark.
     mutating func include(_ other: CompactionMark) {
@@ -18,9 +20,11 @@ struct CompactionMark: Equatable, Sendable {
         tombstones = max(tombstones, other.tombstones)
     }
 
-    /// The log is cut off; `isEmpty` when nothing of it is left.
-    mutating func cut(isEmpty: Bool) {
+    /// The log was cut off, in part at least, by what was to remove all of it behind `target`; `isEmpty` when nothing of
+    /// it is left.
+    mutating func cut(to target: Int64, isEmpty: Bool) {
         cuts += 1
+        isVoid = target < end && !isEmpty
         if isEmpty { (end, tombstones) = (0, 0) }
     }
 }

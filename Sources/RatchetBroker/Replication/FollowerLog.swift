@@ -24,11 +24,11 @@ struct FollowerLog {
         var replica: ReplicaRow
         var mark: CompactionMark
 
-        /// The log was cut off at its end.
-        mutating func cut() {
+        /// The log was cut off at its end, as far as one transaction may, on the way to `target`.
+        mutating func cut(to target: Int64) {
             let isEmpty = log.start == log.end
             replica.epochs.truncate(to: isEmpty ? 0 : log.end)
-            mark.cut(isEmpty: isEmpty)
+            mark.cut(to: target, isEmpty: isEmpty)
         }
     }
 
@@ -44,6 +44,8 @@ struct FollowerLog {
         let mark = rows.mark
         var outcome = Outcome()
         switch kind {
+        // What is left of it may look like a beginning of the leader's, and lacks what compaction has removed.
+        case _ where mark.isVoid: try truncate(&rows, to: 0, in: transaction)
         case .copy(let records, let source):
             guard let source, try copy(records, from: source, to: &rows, &outcome, in: transaction) else {
                 return outcome
@@ -193,7 +195,7 @@ struct FollowerLog {
                 rows.log.end = key.offset
             }
         }
-        rows.cut()
+        rows.cut(to: end)
         try SequenceTable.cut(uid, at: rows.log.start == rows.log.end ? 0 : rows.log.end, in: transaction, tables)
     }
 

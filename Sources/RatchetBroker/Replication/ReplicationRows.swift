@@ -92,6 +92,7 @@ enum ReplicationTable {
     ) throws {
         var value: [UInt8] = []
         for number in [mark.end, mark.tombstones, mark.cuts] { value.appendLittleEndian(number) }
+        value.appendLittleEndian(UInt32(mark.isVoid ? 1 : 0))
         try transaction.putSealed(value, for: key(ofMark: uid), in: tables.replication)
     }
 
@@ -107,7 +108,8 @@ enum ReplicationTable {
         let mark = CompactionMark(
             end: try reader.next(Int64.self),
             tombstones: try reader.next(Int64.self),
-            cuts: try reader.next(Int64.self)
+            cuts: try reader.next(Int64.self),
+            isVoid: try reader.next(UInt32.self) != 0
         )
         return try reader.end(after: mark)
     }
