@@ -136,6 +136,15 @@ let package = Package(
             ],
             path: "Tests/Receipts"
         ),
+        // Producers and queues, to be killed.
+        .executableTarget(
+            name: "shop",
+            dependencies: [
+                "Ratchet", "RatchetBroker",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Tests/Shop"
+        ),
         // Makes the states that power cuts may leave of a recorded run.
         .executableTarget(name: "power-cut", dependencies: ["Seeds"], path: "Tests/PowerCut"),
         // Compacts a topic and dies of it, for tests.
@@ -188,6 +197,7 @@ let package = Package(
             dependencies: [
                 // Run as a program of its own, from beside the tests.
                 "Orders", "GettingStarted", "Smallest", "ProveYourHandler", "LossLab", "simulate", "compactor",
+                "shop",
                 "RatchetBroker", "Ratchet", "RatchetTesting", "CFaults", "Seeds",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

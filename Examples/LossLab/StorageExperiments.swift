@@ -49,26 +49,25 @@ enum StorageExperiments {
         name: "early-confirm",
         title: "Persistent messages, a durable topic, and the broker dies",
         harm: .lost,
-        leak: Variant("confirmed when received", [.dies { try await sendAndDie($0, .none) }, .processLog]),
-        cure: Variant("confirmed when written", [.dies { try await sendAndDie($0, .all) }, .sendRest, .processLog])
+        leak: Variant("confirmed before the write", [sendAndDie(confirmsAfterWrite: false), .processLog]),
+        cure: Variant("confirmed after the write", [sendAndDie(confirmsAfterWrite: true), .processLog])
     )
 
-    /// Tells what is confirmed by callbacks; the disk stands still when half of the messages are written, and then the
-    /// process dies.
-    private static func sendAndDie(_ lab: Lab, _ acks: Acks) async throws {
-        try await lab.withBroker { broker in
-            try await broker.createTopic(Lab.topic)
-            var settings = ProducerSettings()
-            settings.acks = acks
-            let producer = try await broker.producer(settings)
-            for (index, id) in lab.ids.enumerated() {
-                if index == lab.messages / 2 { try await broker.stopDisk() }
-                lab.tell(.sent, id)
-                try await producer.enqueue(lab.message(id)) { outcome in
-                    if case .success = outcome { lab.tell(.acknowledged, id) }
-                }
+    /// All messages are confirmed, and half of them must be written by then, when the process dies.
+    private static func sendAndDie(confirmsAfterWrite: Bool) -> Step {
+        .dies { lab in
+            try await lab.withBroker {
+                // What may wait for its write does.
+                $0.maximumUnwrittenTime = .seconds(3600)
+            } _: { broker in
+                try await broker.createTopic(Lab.topic, confirmsAfterWrite: confirmsAfterWrite)
+                let producer = try await broker.producer()
+                try await lab.send(lab.ids.prefix(lab.messages / 2), producer)
+                // A write, and all that was confirmed before is written with it.
+                try await broker.createTopic("written")
+                try await lab.send(lab.ids.dropFirst(lab.messages / 2), producer)
+                OwnProcess.die()
             }
-            OwnProcess.die()
         }
     }
 }

@@ -79,7 +79,7 @@ final class GuardedState<Value>: @unchecked Sendable {
         pthread_mutex_init(mutex, nil)
         changed = .allocate(capacity: 1)
         changed.initialize(to: pthread_cond_t())
-        pthread_cond_init(changed, nil)
+        WaitDeadline.initialize(changed)
     }
 
     deinit {
@@ -100,12 +100,21 @@ final class GuardedState<Value>: @unchecked Sendable {
         return result
     }
 
-    /// Sleeps until the value is as wanted, then reads or changes it. One thread only may wait.
-    func wait<R>(until isReady: (Value) -> Bool, _ body: (inout Value) -> R) -> R {
+    /// Sleeps until the value is as wanted, or the deadline has passed, then reads or changes it. One thread only may
+    /// wait.
+    func wait<R>(
+        until isReady: (Value) -> Bool,
+        atMost deadline: WaitDeadline? = nil,
+        _ body: (inout Value) -> R
+    ) -> R {
         pthread_mutex_lock(mutex)
         while !isReady(value) {
             isAwaited = true
-            pthread_cond_wait(changed, mutex)
+            if let deadline {
+                guard deadline.wait(for: changed, mutex) else { break }
+            } else {
+                pthread_cond_wait(changed, mutex)
+            }
         }
         isAwaited = false
         defer { pthread_mutex_unlock(mutex) }

@@ -18,6 +18,16 @@ public protocol WritePiece: AnyObject, Sendable {
     /// - Parameter transaction: Where to write. When this throws, what it wrote is undone, and nothing else.
     func write(in transaction: borrowing WriteTransaction) throws
 
+    /// How many bytes it wrote whose commit may wait for that of later pieces, within ``WriterThread/Limits/delay`` and
+    /// ``WriterThread/Limits/delayedBytes``; nil when they are to be committed at once. Asked right after `write`.
+    /// Default: nil.
+    var delayableBytes: Int? { get }
+
+    /// What it wrote may wait for its commit, and no failure of another piece undoes it: it is lost only if that commit
+    /// fails, or if the process dies before. Called on the writer thread, inside the transaction, where
+    /// ``delayableBytes`` is not nil; not always. Must not block.
+    func written()
+
     /// Takes the outcome, exactly once. Must not block.
     ///
     /// Called on the writer thread, after the commit of the piece's group, or on the thread of `submit` when the piece
@@ -34,4 +44,10 @@ extension WritePiece {
 
     /// True.
     public var failsAlone: Bool { true }
+
+    /// Nil: to be committed at once.
+    public var delayableBytes: Int? { nil }
+
+    /// Nothing.
+    public func written() {}
 }

@@ -5,12 +5,13 @@ final class WriterQueue: Sendable {
     private struct State {
         var pieces = PieceQueue()
         var isFinishing = false
+        var isAbandoned = false
         var hasEnded = false
         var waiters: [CheckedContinuation<Void, Never>] = []
     }
 
     private let state = GuardedState(State())
-    private let limits: WriterThread.Limits
+    let limits: WriterThread.Limits
     /// The thread's number while it runs, else 0.
     private let thread = Atomic<UInt>(0)
 
@@ -40,6 +41,22 @@ final class WriterQueue: Sendable {
         }
     }
 
+    /// Waits for work that may join a transaction which is open. Only the thread calls this.
+    ///
+    /// - Returns: More pieces, or nil when the transaction is to be committed now.
+    /// - Throws: When it is to be undone.
+    func join(until deadline: WaitDeadline, path: String) throws -> WriteGroup? {
+        let (group, isAbandoned) = state.wait(
+            until: { $0.pieces.count > 0 || $0.isFinishing },
+            atMost: deadline
+        ) { state -> (WriteGroup?, Bool) in
+            guard !state.isAbandoned else { return (nil, true) }
+            return (state.pieces.next(pieces: limits.pieces, bytes: limits.bytes, onlyIfAlone: true), false)
+        }
+        if isAbandoned { throw LMDBError.ended(path) }
+        return group
+    }
+
     /// Takes work if there is some.
     ///
     /// - Returns: The next group, or nil when nothing waits; and whether nothing will come any more.
@@ -51,6 +68,14 @@ final class WriterQueue: Sendable {
     }
 
     func finish() { state.withLock { $0.isFinishing = true } }
+
+    /// Finishes, and what is not committed yet never is.
+    func abandon() {
+        state.withLock { state in
+            state.isFinishing = true
+            state.isAbandoned = true
+        }
+    }
 
     func attach() { thread.store(Platform.threadID, ordering: .relaxed) }
 

@@ -17,6 +17,11 @@ public final class WriterThread: Sendable {
         public var bytes: Int
         /// The most pieces that wait. Default: 65,536.
         public var queuedPieces: Int
+        /// How long pieces that may wait for their commit wait for it at the most, from the first one's writing. A piece
+        /// that may not wait is committed at once, and they with it. Default: 100 ms.
+        public var delay = Duration.milliseconds(100)
+        /// How many bytes may wait for their commit; the piece that exceeds it is in it. Default: 16 MiB.
+        public var delayedBytes = 16 << 20
 
         /// The defaults, but for what is given.
         ///
@@ -52,7 +57,7 @@ public final class WriterThread: Sendable {
         // Keeps the queue, not this object: its deinit ends the thread.
         Platform.startThread(name: name) {
             queue.attach()
-            while let group = queue.next() { group.run(in: environment) }
+            while let group = queue.next() { group.run(in: environment, joinedBy: queue) }
             queue.detach()
         }
     }
@@ -118,10 +123,11 @@ public final class WriterThread: Sendable {
         await queue.ended()
     }
 
-    /// Ends the writer as a crash would: what waits fails unwritten. A group that its thread is writing is still written.
+    /// Ends the writer as a crash would: what waits fails unwritten, or uncommitted. A group that its thread is committing
+    /// is still committed.
     package func abandon() {
         if let turns { return turns.abandon() }
-        queue.finish()
+        queue.abandon()
         while let group = queue.poll().group { group.refuse(path: path) }
     }
 }

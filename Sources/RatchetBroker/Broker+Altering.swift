@@ -13,13 +13,15 @@ extension Broker {
         retention: Retention? = nil,
         maximumMessageSize: Int? = nil,
         cleanup: CleanupPolicy? = nil,
-        deleteRetention: Duration? = nil
+        deleteRetention: Duration? = nil,
+        confirmsAfterWrite: Bool? = nil
     ) async throws {
         try await alter(name) { settings in
             settings.retention = retention ?? settings.retention
             settings.maximumMessageSize = maximumMessageSize ?? settings.maximumMessageSize
             settings.cleanup = cleanup ?? settings.cleanup
             settings.deleteRetention = deleteRetention ?? settings.deleteRetention
+            settings.confirmsAfterWrite = confirmsAfterWrite ?? settings.confirmsAfterWrite
         }
     }
 

@@ -32,7 +32,7 @@ extension Broker {
         return AuditedChain.Topic(
             isDurable: .known(storage.isDurable && settings.isDurable),
             isPersistent: .known(storage.isDurable && !holdsTransient),
-            confirmsAfterWrite: .known(true),
+            confirmsAfterWrite: .known(settings.confirmsAfterWrite),
             replicationFactor: .known(settings.replicationFactor),
             minInSyncReplicas: .known(settings.minInSyncReplicas),
             allowsUncleanElection: .known(settings.allowsUncleanElection),

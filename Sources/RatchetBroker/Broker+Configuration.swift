@@ -31,6 +31,11 @@ extension Broker {
         /// The most bytes of sends that are on their way; later senders wait. A single larger batch goes alone.
         /// Default: 64 MiB.
         public var maximumPendingBytes = 64 << 20
+        /// What a topic confirms before it is written (``TopicSettings/confirmsAfterWrite``) is written after so long at the
+        /// latest, and its consumers wait for that; at once with anything else that is written. Default: 100 ms.
+        public var maximumUnwrittenTime = Duration.milliseconds(100)
+        /// And once it has so many bytes; a group of sends, up to 16 MiB, may go over it. Default: 16 MiB.
+        public var maximumUnwrittenBytes = 16 << 20
         /// The most messages that a session gets at once. Default: 1,000.
         public var maximumFetchMessages = 1000
         /// The most bytes that a session gets at once, unless a single message is larger. Default: 1 MiB.
@@ -83,6 +88,7 @@ extension Broker {
             for (name, value) in [
                 ("maximumBytes", maximumBytes), ("maximumPartitions", maximumPartitions),
                 ("maximumGroups", maximumGroups), ("maximumPendingBytes", maximumPendingBytes),
+                ("maximumUnwrittenBytes", maximumUnwrittenBytes),
                 ("maximumFetchMessages", maximumFetchMessages), ("maximumFetchBytes", maximumFetchBytes),
                 ("maximumTransactionalIDs", maximumTransactionalIDs),
                 ("maximumProducerStates", maximumProducerStates), ("compactionMemory", compactionMemory),
@@ -95,7 +101,7 @@ extension Broker {
                 ("leaderTimeout", leaderTimeout),
                 ("sessionTimeout", sessionTimeout), ("revokeTimeout", revokeTimeout), ("tickInterval", tickInterval),
                 ("retentionInterval", retentionInterval), ("producerExpiry", producerExpiry),
-                ("compactionInterval", compactionInterval),
+                ("compactionInterval", compactionInterval), ("maximumUnwrittenTime", maximumUnwrittenTime),
             ] where value <= .zero {
                 throw BrokerError(.invalidArgument, "\(name) of \(value): more than zero")
             }

@@ -9,7 +9,8 @@ public struct RecordMetadata: Sendable, Hashable {
 }
 
 extension Broker: Sink {
-    /// Sends one message and returns once it is durable. Messages that are sent at the same time share one sync.
+    /// Sends one message and returns once it is durable, or before, if ``TopicSettings/confirmsAfterWrite`` of its topic is
+    /// false. Messages that are sent at the same time share one sync.
     ///
     /// The partition: the message's own, else Kafka's default choice by key, else the next in turn. Throws
     /// ``/Ratchet/MessageError``: `tooLarge`, `emptyKey`, `invalidHeader`, `unknownTopic`, `unknownPartition`,

@@ -56,6 +56,7 @@ extension Broker {
         replicationFactor: Int = 1,
         minInSyncReplicas: Int = 1,
         allowsUncleanElection: Bool = false,
+        confirmsAfterWrite: Bool = true,
         cleanup: CleanupPolicy = .delete,
         deleteRetention: Duration = .seconds(24 * 3600)
     ) async throws {
@@ -70,6 +71,7 @@ extension Broker {
         settings.replicationFactor = replicationFactor
         settings.minInSyncReplicas = minInSyncReplicas
         settings.allowsUncleanElection = allowsUncleanElection
+        settings.confirmsAfterWrite = confirmsAfterWrite
         try Name.check(name, "topic")
         try settings.check(for: name)
         guard replicationFactor <= configuration.nodes else {

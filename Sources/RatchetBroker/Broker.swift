@@ -5,7 +5,7 @@ import Synchronization
 /// An in-process message broker: topics with partitions, producers, and consumer groups, durable in one directory.
 ///
 /// What a send returned for survives a crash of the process, of the operating system and of the power, as does what a
-/// commit returned for. One process has a directory at a time. A failed write ends the broker's use in this process:
+/// commit returned for; but for topics that confirm before they write, see ``TopicSettings/confirmsAfterWrite``. One process has a directory at a time. A failed write ends the broker's use in this process:
 /// every later call throws ``BrokerError/Code/storage``, and another process finds what was acknowledged.
 ///
 /// A file that the disk or another program has changed is not believed: the opening reads its pages and all rows but the
@@ -56,13 +56,7 @@ public final class Broker: Sendable {
 
     private init(opening directory: String?, _ configuration: Configuration) async throws {
         try configuration.check()
-        let settings = Storage.Settings(
-            maximumBytes: configuration.maximumBytes,
-            isDurable: configuration.isDurable,
-            checksFile: configuration.checksFile,
-            writerTurns: configuration.writerTurns
-        )
-        let storage = try Storage(at: directory, settings, id: Self.makeID(configuration.random))
+        let storage = try Storage(at: directory, Storage.Settings(configuration), id: Self.makeID(configuration.random))
         self.storage = storage
         self.configuration = configuration
         clock = BrokerClock(configuration.clock)

@@ -6,6 +6,8 @@ import Synchronization
 final class TestPiece: WritePiece {
     let byteCount: Int
     let reclaims: Bool
+    let failsAlone: Bool
+    let delayableBytes: Int?
     private let body: @Sendable (borrowing WriteTransaction) throws -> Void
     private let onCompletion: @Sendable (Result<Void, any Error>) -> Void
     private let state = Mutex(State())
@@ -13,16 +15,22 @@ final class TestPiece: WritePiece {
     private struct State {
         var outcomes: [Result<Void, any Error>] = []
         var waiter: CheckedContinuation<Result<Void, any Error>, Never>?
+        var isWritten = false
+        var writtenWaiter: CheckedContinuation<Void, Never>?
     }
 
     init(
         byteCount: Int = 0,
         reclaims: Bool = false,
+        failsAlone: Bool = true,
+        delayableBytes: Int? = nil,
         body: @escaping @Sendable (borrowing WriteTransaction) throws -> Void,
         onCompletion: @escaping @Sendable (Result<Void, any Error>) -> Void = { _ in }
     ) {
         self.byteCount = byteCount
         self.reclaims = reclaims
+        self.failsAlone = failsAlone
+        self.delayableBytes = delayableBytes
         self.body = body
         self.onCompletion = onCompletion
     }
@@ -32,11 +40,15 @@ final class TestPiece: WritePiece {
         incrementing key: String,
         byteCount: Int = 0,
         reclaims: Bool = false,
+        failsAlone: Bool = true,
+        delayableBytes: Int? = nil,
         onCompletion: @escaping @Sendable (Result<Void, any Error>) -> Void = { _ in }
     ) {
         self.init(
             byteCount: byteCount,
             reclaims: reclaims,
+            failsAlone: failsAlone,
+            delayableBytes: delayableBytes,
             body: { transaction in
                 let table = TypedTable<String, Int>(try transaction.table("counters", create: true))
                 try table.update(key, default: 0, in: transaction) { $0 += 1 }
@@ -46,6 +58,25 @@ final class TestPiece: WritePiece {
     }
 
     func write(in transaction: borrowing WriteTransaction) throws { try body(transaction) }
+
+    func written() {
+        let waiter = state.withLock { state in
+            state.isWritten = true
+            return state.writtenWaiter.take()
+        }
+        waiter?.resume()
+    }
+
+    /// Waits until it is told that it is written.
+    func waitUntilWritten() async {
+        await withCheckedContinuation { continuation in
+            let isWritten = state.withLock { state in
+                if !state.isWritten { state.writtenWaiter = continuation }
+                return state.isWritten
+            }
+            if isWritten { continuation.resume() }
+        }
+    }
 
     func completed(_ result: Result<Void, any Error>) {
         onCompletion(result)

@@ -83,6 +83,29 @@ import Testing
         try await next.close()
     }
 
+    @Test("A message that takes its process down as often as it may be delivered is a dead letter, once")
+    func deliveryLimitByCrashes() async throws {
+        let directory = try TemporaryDirectory()
+        var broker = try await sent(directory, 2)
+        let settings = QueueSettings(deliveryLimit: 3, deadLetterTopic: "dead")
+        for count in 1...3 {
+            let consumer = try await broker.queue("t", as: "g", settings: settings).consumer(prefetch: 1)
+            #expect(try await consumer.next().map(\.deliveryCount) == [count])
+            // What is out when another answer is written is counted, whatever comes.
+            try await broker.send(.text("x", to: "t"))
+            let other = try await broker.queue("t", as: "g", settings: settings).consumer(prefetch: 1)
+            try await other.ack(try await other.next()[0].tag)
+            await broker.storage.crash()
+            broker = try await Broker(at: directory.broker, configuration: .quiet)
+        }
+        let last = try await broker.queue("t", as: "g", settings: settings).consumer()
+        #expect(try await last.next().map(\.message.text) == ["x"])
+        try await broker.close()
+        let next = try await Broker(at: directory.broker, configuration: .quiet)
+        #expect(try await next.texts(TopicPartition("dead", 0)) == ["0"])
+        try await next.close()
+    }
+
     @Test("A full broker can still be consumed from")
     func full() async throws {
         let directory = try TemporaryDirectory()

@@ -118,6 +118,27 @@ extension [SharedGroup.Delivery] {
         #expect(group.delivered[1]?.tags == [5])
     }
 
+    @Test("A message that a crash gives back after its last delivery is a dead letter, not delivered once more")
+    func exhaustedInACrash() {
+        var group = SharedGroupDriver([0..<3], deliveryLimit: 2)
+        group.join(1)
+        _ = group.ask(1)
+        group.settle(1, [1, 2], .requeue)
+        #expect(group.ask(1).map(\.count) == [2, 2])
+        // Writes how often those were delivered that are out.
+        group.settle(1, [4])
+        var next = group.restarted([0..<3])
+        next.join(2)
+        #expect(next.buried == [.init(partition: 0, offset: 1, count: 2, reason: .deliveryLimit)])
+        #expect(next.ask(2).map(\.offset) == [2])
+        #expect(next.ask(2).isEmpty)
+        // And it is one only once.
+        var last = next.restarted([0..<3])
+        last.join(3)
+        #expect(last.buried.isEmpty)
+        #expect(last.ask(3).map(\.offset) == [2])
+    }
+
     @Test("Consumers that wait share what comes, and no message is two consumers' at once")
     func competing() {
         var group = SharedGroupDriver([0..<0])

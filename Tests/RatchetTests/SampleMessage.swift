@@ -37,7 +37,8 @@ extension MessageBatch {
         _ samples: [SampleMessage],
         of partition: TopicPartition = TopicPartition("orders", 0),
         generation: Int64 = 1,
-        start: Int64? = nil
+        start: Int64? = nil,
+        deliveries: Int32? = nil
     ) throws {
         let bytes = samples.flatMap(\.record)
         try self.init(
@@ -45,7 +46,8 @@ extension MessageBatch {
             generation: generation,
             startOffset: start ?? samples.first?.offset ?? 0,
             count: samples.count,
-            byteCount: bytes.count
+            byteCount: bytes.count,
+            deliveryCounts: deliveries.map { Array(repeating: $0, count: samples.count) }
         ) { storage, offsets in
             storage.copyBytes(from: bytes)
             for (index, sample) in samples.enumerated() { offsets[index] = sample.offset }

@@ -9,7 +9,8 @@ struct SchedulerStopTests {
     private static func scheduler(
         _ execution: Scheduler.Execution,
         keys: [String],
-        pieceMessages: Int = 100
+        pieceMessages: Int = 100,
+        deliveries: Int32? = nil
     ) throws -> (scheduler: Scheduler, lease: PartitionLease) {
         let limits = Scheduler.Limits(
             partitionMessages: 100,
@@ -30,7 +31,7 @@ struct SchedulerStopTests {
         let samples = keys.enumerated().map { SampleMessage(Int64($0.offset), key: $0.element) }
         let payloads = Payloads<Int>([])
         let batch = KeyedBatch(
-            messages: try MessageBatch(samples),
+            messages: try MessageBatch(samples, deliveries: deliveries),
             lease: lease,
             payloads: payloads,
             keys: [],
@@ -94,5 +95,17 @@ struct SchedulerStopTests {
         scheduler.failed(piece: second.number, entries: second.entries)
         let actions = scheduler.takeActions()
         #expect(actions == [.drained(slot: lease.slot)])
+    }
+
+    @Test("A drain names what it lets go of untried: not what runs, nor what has failed before", arguments: [1, 3])
+    func untried(deliveries: Int32) throws {
+        var (scheduler, lease) = try Self.scheduler(.inTasks, keys: ["a", "b", "a", "c", "b"], deliveries: deliveries)
+        let started = (scheduler.start(), scheduler.start())
+        let (running, failing) = (try #require(started.0), try #require(started.1))
+        #expect(running.attempt == deliveries)
+        scheduler.failed(failing, retryAt: 1_000)
+        #expect(scheduler.drain(slot: lease.slot) == [2, 3, 4])
+        #expect(scheduler.drain(slot: lease.slot) == [])
+        #expect(scheduler.inFlight(slot: lease.slot) == 1)
     }
 }

@@ -27,8 +27,15 @@ package struct SettlementEntry: Sendable {
     package init(batch: KeyedBatch, index: Int32) {
         self.batch = batch
         self.index = index
-        attempt = batch.messages.deliveryCounts?[Int(index)] ?? 1
+        attempt = Self.firstAttempt(batch, index)
     }
+
+    private static func firstAttempt(_ batch: KeyedBatch, _ index: Int32) -> Int32 {
+        batch.messages.deliveryCounts?[Int(index)] ?? 1
+    }
+
+    /// Whether no attempt at it has failed since it was delivered.
+    var isUntried: Bool { attempt == Self.firstAttempt(batch, index) }
 
     package var message: Message { batch.messages[Int(index)] }
     package var offset: Int64 { batch.messages.offset(at: Int(index)) }

@@ -47,6 +47,23 @@ extension PipelineRun {
         }
     }
 
+    /// Gives back what no handler has been tried on. What has failed stays ours until the channel ends: it counts as
+    /// delivered.
+    func giveBack(_ untried: [(lease: PartitionLease, tags: [Int64])], _ session: any SourceSession) async {
+        guard let session = session as? any QueueSession else { return }
+        for (lease, tags) in untried where !tags.isEmpty {
+            do {
+                try await session.giveBack(tags, of: lease.partition, generation: lease.generation)
+            } catch {
+                // They come back with the channel, as deliveries that count.
+                logger.warning(
+                    "messages that were not begun could not be given back",
+                    metadata: [LogKeys.count: "\(tags.count)", LogKeys.error: "\(error)"]
+                )
+            }
+        }
+    }
+
     private func takeUnacked() -> [(lease: PartitionLease, ack: QueueAck)] {
         state.withLock { state in
             state.scheduler.leases.compactMap { lease in

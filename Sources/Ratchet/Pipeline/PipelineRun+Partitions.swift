@@ -214,7 +214,7 @@ extension PipelineRun {
         within limit: Duration,
         _ session: any SourceSession
     ) async {
-        let isDrained = await settle(leases, within: min(limit, configuration.drainTimeout))
+        let isDrained = await settle(leases, within: min(limit, configuration.drainTimeout), session)
         // The run has ended meanwhile, and has drained all that it had, these too.
         if Task.isCancelled { return }
         guard await letGo(leases, isDrained: isDrained, session) else { return }
@@ -253,14 +253,21 @@ extension PipelineRun {
     /// Waits until everything of these partitions that runs is settled, to a deadline; fences them and commits what is
     /// durable.
     func drain(_ leases: [PartitionLease], within limit: Duration, _ session: any SourceSession) async {
-        let isDrained = await settle(leases, within: limit)
+        let isDrained = await settle(leases, within: limit, session)
         _ = await letGo(leases, isDrained: isDrained, session)
     }
 
-    private func settle(_ leases: [PartitionLease], within limit: Duration) async -> Bool {
-        change { scheduler in
-            for lease in leases { scheduler.drain(slot: lease.slot) }
+    private func settle(
+        _ leases: [PartitionLease],
+        within limit: Duration,
+        _ session: any SourceSession
+    ) async -> Bool {
+        let untried = change { (state: inout State) in
+            clearDesk(&state)
+            return leases.map { ($0, state.scheduler.drain(slot: $0.slot)) }
         }
+        // Before the wait: others need not wait for what runs here.
+        if source.model == .queue { await giveBack(untried, session) }
         let latches = state.withLock { state in leases.compactMap { state.drains[$0.slot] } }
         return await withTaskGroup(of: Bool.self) { group in
             group.addTask {

@@ -103,10 +103,11 @@ extension Scheduler {
     // MARK: Draining
 
     /// Pauses the partition, takes no more of its messages in, and lets go of all that have not started; what runs may
-    /// finish. Ends in ``Action/drained(slot:)``.
-    package mutating func drain(slot: Int) {
-        guard partitions[slot]?.isDraining == false else { return }
-        dropUnstarted(slot: slot)
+    /// finish. Ends in ``Action/drained(slot:)``. Returns the offsets of what is let go and was never tried, in order.
+    @discardableResult
+    package mutating func drain(slot: Int) -> [Int64] {
+        guard partitions[slot]?.isDraining == false else { return [] }
+        let dropped = dropUnstarted(slot: slot)
         // From here on the last message to be released says so.
         partitions[slot]!.isDraining = true
         if !partitions[slot]!.isPaused {
@@ -115,9 +116,11 @@ extension Scheduler {
         }
         if partitions[slot]!.inFlight == 0 { actions.append(.drained(slot: slot)) }
         balance()
+        return dropped.filter(\.isUntried).map(\.offset).sorted()
     }
 
-    mutating func dropUnstarted(slot: Int) {
+    @discardableResult
+    mutating func dropUnstarted(slot: Int) -> [SettlementEntry] {
         var dropped: [SettlementEntry] = []
         func isOurs(_ entry: SettlementEntry) -> Bool { entry.batch.lease.slot == slot }
         ready.removeAll { entry in
@@ -149,6 +152,7 @@ extension Scheduler {
             }
         }
         for entry in dropped { release(entry) }
+        return dropped
     }
 
     /// The fingerprints whose claims were given back since the last call.

@@ -6,6 +6,17 @@ public protocol QueueSession: SourceSession {
     /// Acks deliveries; returns once the broker has that for sure. Throws ``SourceError`` with
     /// ``SourceError/Code/fenced`` when a channel is gone, and then acks nothing. Acking twice changes nothing.
     func ack(_ acks: [QueueAck]) async throws
+
+    /// Gives back deliveries of a channel that no handler has begun, by tags in rising order: others get them at once,
+    /// and where the broker can it does not count them as delivered. A pipeline that is shut down calls it before it
+    /// waits for what it has begun. Throws ``SourceError`` with ``SourceError/Code/fenced`` when the channel is gone.
+    /// Default: nothing; they come back when the channel is closed.
+    func giveBack(_ tags: [Int64], of partition: TopicPartition, generation: Int64) async throws
+}
+
+extension QueueSession {
+    /// Nothing: they come back when the channel is closed.
+    public func giveBack(_ tags: [Int64], of partition: TopicPartition, generation: Int64) async throws {}
 }
 
 /// Deliveries of one channel that are done.

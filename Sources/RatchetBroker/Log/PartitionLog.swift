@@ -15,6 +15,7 @@ final class PartitionLog: Sendable {
     /// Only one compaction at a time, of several nodes as well: so the memory for keys is taken once.
     let compactionTurn = Turn()
     private let topicSettings: Mutex<TopicSettings>
+    private let confirmsEarly: Atomic<Bool>
     private let compactionState = Mutex(CompactionState())
     private let start: Atomic<Int64>
     private let end: Atomic<Int64>
@@ -38,6 +39,7 @@ final class PartitionLog: Sendable {
         self.uid = uid
         self.partition = partition
         topicSettings = Mutex(settings)
+        confirmsEarly = Atomic(!settings.confirmsAfterWrite)
         start = Atomic(row.start)
         end = Atomic(row.end)
         size = Atomic(row.bytes)
@@ -49,7 +51,13 @@ final class PartitionLog: Sendable {
     /// The topic's settings as they are now.
     var settings: TopicSettings { topicSettings.withLock { $0 } }
 
-    func alter(_ settings: TopicSettings) { topicSettings.withLock { $0 = settings } }
+    /// Whether the topic confirms messages before they are written.
+    var confirmsBeforeWrite: Bool { confirmsEarly.load(ordering: .relaxed) }
+
+    func alter(_ settings: TopicSettings) {
+        topicSettings.withLock { $0 = settings }
+        confirmsEarly.store(!settings.confirmsAfterWrite, ordering: .relaxed)
+    }
 
     /// How far it is compacted, where its chunks lie in the broker's own file.
     var compaction: CompactionState { compactionState.withLock { $0 } }

@@ -37,6 +37,12 @@ final class Appender: Sendable {
             byteCount = segments.reduce(0) { $0 + $1.parts.reduce(0) { $0 + $1.bytes.count } }
         }
 
+        /// Whether it may be told before it is written. Who waits for all in-sync replicas waits for them to have
+        /// written it.
+        var isToldEarly: Bool {
+            segments.allSatisfy { $0.log.confirmsBeforeWrite && (acks != .all || !$0.log.isReplicated) }
+        }
+
         init(_ batch: RoutedBatch, acks: Acks = .all, done: @escaping @Sendable (Result<[Int64], any Error>) -> Void) {
             let segments = batch.segments.indices.map { index in
                 Segment(log: batch.segments[index].log, parts: [batch.part(index)])
@@ -190,6 +196,8 @@ private final class AppendPiece: WritePiece {
         var written: [(log: PartitionLog, row: PartitionRow)] = []
         /// The node's part, where there are nodes.
         var appends: LeaderAppends?
+        /// The bytes that may be told before they are written.
+        var delayableBytes: Int?
     }
 
     init(appender: Appender, byteCount: Int, tables: Tables, now: Int64, appends: LeaderAppends?) {
@@ -230,7 +238,19 @@ private final class AppendPiece: WritePiece {
         state.withLock {
             $0.outcomes = outcomes
             $0.written = written
+            if requests.allSatisfy(\.isToldEarly) { $0.delayableBytes = requests.reduce(0) { $0 + $1.byteCount } }
         }
+    }
+
+    var delayableBytes: Int? { state.withLock { $0.delayableBytes } }
+
+    /// Tells all requests: what is told and let go of here is bounded by what may wait for its commit.
+    func written() {
+        let (requests, outcomes) = state.withLock { state in
+            defer { (state.requests, state.outcomes) = ([], []) }
+            return (state.requests, state.outcomes)
+        }
+        for (request, outcome) in zip(requests, outcomes) { request.done(outcome) }
     }
 
     func completed(_ result: Result<Void, any Error>) {

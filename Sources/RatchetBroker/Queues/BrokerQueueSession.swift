@@ -234,6 +234,19 @@ public final class BrokerQueueSession: QueueSession {
         }
     }
 
+    /// Gives back deliveries that were not begun: they count as never delivered, and others get them at once. Throws
+    /// ``/Ratchet/SourceError`` with `fenced` when the channel is gone.
+    public func giveBack(_ tags: [Int64], of partition: TopicPartition, generation: Int64) async throws {
+        let consumer = try state.withLock { state throws(SourceError) in
+            do throws(SourceError) {
+                return state.channels[try Self.index(of: partition, generation, in: state)].consumer
+            } catch {
+                throw SourceError(.fenced, error.detail)
+            }
+        }
+        consumer.giveBack(untried: tags)
+    }
+
     /// Nothing: no channel is ever revoked.
     public func release(_ partitions: [TopicPartition]) async {}
 

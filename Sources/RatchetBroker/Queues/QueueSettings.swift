@@ -1,7 +1,8 @@
 /// What a group of competing consumers does with the messages of its queue.
 public struct QueueSettings: Sendable, Hashable {
     /// After so many deliveries a message that comes back goes to ``deadLetterTopic`` instead of being delivered again,
-    /// 1 or more; nil for no limit. It needs a dead-letter topic: without one messages would be lost. Default: nil.
+    /// 1 or more; nil for no limit. A crash may forget a delivery that was not answered when nothing of the queue was
+    /// written after it. It needs a dead-letter topic: without one messages would be lost. Default: nil.
     public var deliveryLimit: Int?
     /// Where messages go that are rejected or were delivered too often; it must exist. Nil: a message that is rejected
     /// without requeue is gone. Default: nil.

@@ -70,7 +70,18 @@ final class SharedConsumer: Sendable {
         try await group.settle(id, through: through, tags: tags, answer)
     }
 
-    func leave() { group.leave(id) }
+    /// Gives back what counts as never delivered.
+    func giveBack(untried tags: [Int64]) { group.tell(.unread(id, tags: tags)) }
+
+    func leave() {
+        // Nobody was shown these.
+        let unseen = inbox.withLock { inbox in
+            defer { inbox.removeAll() }
+            return inbox.map(\.tag)
+        }
+        if !unseen.isEmpty { giveBack(untried: unseen) }
+        group.leave(id)
+    }
 
     /// The first deliveries that lie side by side in the log.
     private func takeRun(_ most: Int) -> [SharedGroup.Delivery] {

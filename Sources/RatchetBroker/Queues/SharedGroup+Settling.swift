@@ -61,6 +61,19 @@ extension SharedGroup {
         letters.append(DeadLetter(partition: held.partition, offset: held.offset, count: count, reason: reason))
     }
 
+    /// What came back in no good order, as with a crash, and was delivered as often as it may be.
+    mutating func buryExhausted(_ actions: inout [Action]) {
+        guard let limit = limits.deliveryLimit else { return }
+        var letters: [DeadLetter] = []
+        for index in partitions.indices {
+            for (offset, count) in partitions[index].exhausted(limit) {
+                partitions[index].leave(offset)
+                letters.append(DeadLetter(partition: index, offset: offset, count: count, reason: .deliveryLimit))
+            }
+        }
+        if !letters.isEmpty { actions.append(.deadLetter(letters, nil)) }
+    }
+
     /// The consumer is none any more: what it had not answered comes back.
     mutating func remove(_ id: ConsumerID, _ actions: inout [Action]) {
         guard let index = index(of: id) else { return }
@@ -81,10 +94,11 @@ extension SharedGroup {
 
     mutating func unread(_ id: ConsumerID, _ tags: [Int64]) {
         guard let index = index(of: id) else { return }
-        for held in consumers[index].held where tags.contains(held.tag) {
+        let unread = Set(tags)
+        for held in consumers[index].held where unread.contains(held.tag) {
             partitions[held.partition].giveBack(held.offset, isCounted: false)
         }
-        consumers[index].held.removeAll { tags.contains($0.tag) }
+        consumers[index].held.removeAll { unread.contains($0.tag) }
     }
 
     /// What others have of it they may be at work on: they answer it as they answer what is still there.

@@ -61,7 +61,7 @@ struct SharedGroup: Sendable {
         case unask(ConsumerID)
         /// Answers all of the consumer's deliveries up to a tag, and these tags; nil for none up to one.
         case settle(ConsumerID, through: Int64?, tags: [Int64], Answer, RequestID)
-        /// What was delivered under these tags could not be read.
+        /// What was delivered under these tags could not be read, or nobody has begun with it.
         case unread(ConsumerID, tags: [Int64])
         /// There are no messages at these offsets: what the consumer was given under these tags is not there.
         case absent(ConsumerID, tags: [Int64], partition: Int, Range<Int64>)
@@ -145,6 +145,7 @@ struct SharedGroup: Sendable {
         switch event {
         case .join(let id, let prefetch, let autoAck):
             consumers.append(Consumer(id: id, prefetch: prefetch, autoAck: autoAck, seen: now))
+            buryExhausted(&actions)
         case .ask(let id, let most): ask(id, most: most, now)
         case .unask(let id): unask(id, now)
         case .settle(let id, let through, let tags, let answer, let request):

@@ -114,6 +114,14 @@ struct SharedPartition: Sendable {
         return Int(slots[index].count)
     }
 
+    /// What came back and was delivered so often or more, in order.
+    func exhausted(_ limit: Int) -> [(offset: Int64, count: Int)] {
+        returned.compactMap { offset in
+            let count = Int(slots[Int(offset - settled)].count)
+            return count >= limit ? (offset, count) : nil
+        }
+    }
+
     /// The message is done with, for ever.
     mutating func settle(_ offset: Int64) {
         guard let index = index(of: offset) else { return }

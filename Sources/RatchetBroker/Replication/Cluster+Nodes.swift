@@ -52,12 +52,9 @@ extension Cluster {
     }
 
     private var settings: Storage.Settings {
-        Storage.Settings(
-            maximumBytes: configuration.maximumBytes,
-            isDurable: configuration.isDurable && !storage.isTemporary,
-            checksFile: configuration.checksFile,
-            writerTurns: configuration.writerTurns
-        )
+        var settings = Storage.Settings(configuration)
+        settings.isDurable = configuration.isDurable && !storage.isTemporary
+        return settings
     }
 
     /// The node begins a life. It has all that it ever confirmed: it writes before it confirms.

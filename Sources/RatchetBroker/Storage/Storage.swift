@@ -60,6 +60,16 @@ final class Storage: Sendable {
         var isDurable: Bool
         var checksFile: Bool
         var writerTurns: WriterThread.Asking?
+        var limits = WriterThread.Limits()
+
+        init(_ configuration: Broker.Configuration) {
+            maximumBytes = configuration.maximumBytes
+            isDurable = configuration.isDurable
+            checksFile = configuration.checksFile
+            writerTurns = configuration.writerTurns
+            limits.delay = configuration.maximumUnwrittenTime
+            limits.delayedBytes = configuration.maximumUnwrittenBytes
+        }
     }
 
     /// Opens the directory, or creates it; a temporary one, removed at the end, when it is nil.
@@ -95,7 +105,7 @@ final class Storage: Sendable {
         let environment = environment
         writer =
             settings.writerTurns.map { WriterThread(environment: environment, asking: $0) }
-            ?? WriterThread(environment: environment, name: "broker")
+            ?? WriterThread(environment: environment, name: "broker", limits: settings.limits)
         temporaryDirectory = temporary
     }
 
@@ -249,7 +259,7 @@ extension Storage {
         if let temporaryDirectory { Platform.removeDirectory(temporaryDirectory) }
     }
 
-    /// Ends as a crash would: what waits is not written. Returns once the files are closed.
+    /// Ends as a crash would: what waits is not written, nor is what was confirmed before its writing. Returns once the files are closed.
     func crash() async {
         writer.abandon()
         await close()

@@ -16,6 +16,8 @@ struct TopicRow: Equatable, Sendable {
     private static let transient: UInt32 = 1
     /// In the flags: a replica that may lack confirmed messages may lead.
     private static let uncleanElection: UInt32 = 2
+    /// In the flags: messages are confirmed before they are written.
+    private static let earlyConfirm: UInt32 = 4
     private static let policies: [CleanupPolicy] = [.delete, .compact, .both]
 
     init(id: [UInt8], uids: [UInt32], settings: TopicSettings) {
@@ -53,6 +55,7 @@ struct TopicRow: Equatable, Sendable {
         settings.replicationFactor = Int(number(52, UInt32.self))
         settings.minInSyncReplicas = Int(number(56, UInt32.self))
         settings.allowsUncleanElection = number(60, UInt32.self) & Self.uncleanElection != 0
+        settings.confirmsAfterWrite = number(60, UInt32.self) & Self.earlyConfirm == 0
         do { try settings.check(for: name) } catch {
             throw BrokerError(.corrupted, "the stored row of \(error.detail)")
         }
@@ -71,6 +74,7 @@ struct TopicRow: Equatable, Sendable {
         let flags =
             (settings.isDurable ? 0 : Self.transient)
             | (settings.allowsUncleanElection ? Self.uncleanElection : 0)
+            | (settings.confirmsAfterWrite ? 0 : Self.earlyConfirm)
         bytes.appendLittleEndian(flags)
         for uid in uids { bytes.appendLittleEndian(uid) }
         return bytes

@@ -25,6 +25,12 @@ public struct TopicSettings: Sendable, Hashable {
     /// Whether a replica that may lack confirmed messages leads when no other can: those messages are lost then.
     /// Default: false.
     public var allowsUncleanElection = false
+    /// Whether a message is confirmed only once it is written and synced. False confirms it before: a process, or the
+    /// leader's node, that dies within ``Broker/Configuration/maximumUnwrittenTime`` loses messages that were confirmed, and
+    /// a write that fails does. Nobody is given a message before it is written, so no consumer and no committed offset
+    /// is ever ahead of the log. Who waits for all in-sync replicas of a broker of several nodes waits until they have
+    /// written it in either case, and a transaction is always written before it is confirmed. Default: true.
+    public var confirmsAfterWrite = true
 
     /// The most partitions of one topic.
     public static let maximumPartitions = 1024
