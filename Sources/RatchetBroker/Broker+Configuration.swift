@@ -28,7 +28,8 @@ extension Broker {
         public var leaderTimeout = Duration.seconds(30)
         /// The most consumer groups that are active between opening and closing. Default: 1,024.
         public var maximumGroups = 1024
-        /// The most bytes of sends that are on their way; later senders wait. A single larger batch goes alone.
+        /// The most bytes of sends that are on their way; later senders wait. A single larger batch goes alone. With
+        /// several nodes as much again of what transactions and queues have decided and partitions do not have yet.
         /// Default: 64 MiB.
         public var maximumPendingBytes = 64 << 20
         /// What a topic confirms before it is written (``TopicSettings/confirmsAfterWrite``) is written after so long at the

@@ -96,23 +96,6 @@ extension Broker {
 
     /// The record at `offset` of a log, nil when it does not hold it. Throws ``BrokerError``: `leaderNotAvailable`.
     func message(at offset: Int64, in log: PartitionLog, generation: Int64) throws -> Message? {
-        guard log.range.contains(offset) else { return nil }
-        var place: LogReader.Place?
-        let reader = LogReader(log)
-        do {
-            let limits = LogReader.Limits(messages: 1, bytes: 1)
-            while true {
-                if let found = try reader.read(from: offset, generation: generation, limits: limits, place: &place) {
-                    // The record itself may be gone, and this be the one behind it.
-                    return found.batch.flatMap { $0[0].offset == offset ? $0[0] : nil }
-                }
-                // What cannot be read just now is not what is not there.
-                try log.checkIsLed()
-                guard log.range.contains(offset) else { return nil }
-            }
-        } catch let error as SourceError where error.code == .offsetOutOfRange {
-            // Retention was faster.
-            return nil
-        }
+        try LogReader(log).message(at: offset, generation: generation)
     }
 }

@@ -179,13 +179,10 @@ import Testing
             number: 1,
             offsets: nil
         )
-        let piece = TransactionPiece(
-            commit,
-            Appender.Request(routed) { result in
-                if case .failure(let error as BrokerError) = result { outcomes.add("\(error.code)") }
-            },
-            broker
-        )
+        let messages = JointAppend(routed, owner: zombie.id, broker.producers, nil, now: 1)
+        let piece = TransactionPiece(commit, messages, broker) { result in
+            if case .failure(let error as BrokerError) = result { outcomes.add("\(error.code)") }
+        }
         broker.storage.submit(open)
         broker.storage.submit(piece)
         while steps.run() {}

@@ -19,6 +19,13 @@ final class WriterSteps: Sendable {
         for turn in due { turn() }
         return !due.isEmpty
     }
+
+    /// Runs the first turn that was asked for; whether there was one.
+    func runOne() -> Bool {
+        let turn = turns.withLock { $0.isEmpty ? nil : $0.removeFirst() }
+        turn?()
+        return turn != nil
+    }
 }
 
 /// A producer that outlives its broker, as one on another machine does: sends numbered messages to one partition over a
@@ -144,9 +151,13 @@ final class SimulatedProducer {
             epoch: ProducerEpoch.value(incarnation: incarnation, restarts: batch.restarts),
             sequences: batch.sequences
         )
-        let segments = [Appender.Request.Segment(log: routed.segments[0].log, parts: [routed.part(0)])]
+        let segment = Appender.Request.Segment(
+            log: routed.segments[0].log,
+            parts: [routed.part(0)],
+            stamp: isIdempotent ? stamp : nil
+        )
         broker.appender.submit(
-            Appender.Request(segments: segments, stamp: isIdempotent ? stamp : nil) { result in
+            Appender.Request(segments: [segment]) { result in
                 link.result.withLock { $0 = result }
             }
         )

@@ -12,11 +12,11 @@ final class Appender: Sendable {
         struct Segment: Sendable {
             let log: PartitionLog
             let parts: [RoutedBatch.Part]
+            /// Of an idempotent producer. A batch has several of them only where none can be refused.
+            var stamp: ProducerStamp?
         }
 
         let segments: [Segment]
-        /// Of an idempotent producer, which sends to one partition at a time.
-        let stamp: ProducerStamp?
         /// What is waited for before it is done.
         let acks: Acks
         let byteCount: Int
@@ -26,12 +26,10 @@ final class Appender: Sendable {
 
         init(
             segments: [Segment],
-            stamp: ProducerStamp?,
             acks: Acks = .all,
             done: @escaping @Sendable (Result<[Int64], any Error>) -> Void
         ) {
             self.segments = segments
-            self.stamp = stamp
             self.acks = acks
             self.done = done
             byteCount = segments.reduce(0) { $0 + $1.parts.reduce(0) { $0 + $1.bytes.count } }
@@ -47,7 +45,7 @@ final class Appender: Sendable {
             let segments = batch.segments.indices.map { index in
                 Segment(log: batch.segments[index].log, parts: [batch.part(index)])
             }
-            self.init(segments: segments, stamp: nil, acks: acks, done: done)
+            self.init(segments: segments, acks: acks, done: done)
         }
     }
 

@@ -47,6 +47,41 @@ final class ByteGate: Sendable {
         }
     }
 
+    /// The same, for `limit` at the most; whether they fitted by then.
+    func enter(_ bytes: Int, atMost limit: Duration, clock: BrokerClock) async throws -> Bool {
+        if enterAtOnce(bytes) { return true }
+        return try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                do { try await self.enter(bytes) } catch is CancellationError { return false }
+                return true
+            }
+            group.addTask {
+                // Cancelled when the other one ends first.
+                do { try await clock.sleep(for: limit) } catch { return false }
+                return false
+            }
+            var hasEntered = try await group.next() ?? false
+            group.cancelAll()
+            // It may have come through as the time was up.
+            while let other = try await group.next() { hasEntered = hasEntered || other }
+            return hasEntered
+        }
+    }
+
+    /// Whether they fit now; who waits comes first.
+    func enterAtOnce(_ bytes: Int) -> Bool {
+        state.withLock { state in
+            guard state.error == nil, state.waiters.isEmpty, state.bytes == 0 || state.bytes + bytes <= limit else {
+                return false
+            }
+            state.bytes += bytes
+            return true
+        }
+    }
+
+    /// Counts bytes that are on their way already.
+    func add(_ bytes: Int) { state.withLock { $0.bytes += bytes } }
+
     /// Gives the bytes back.
     func leave(_ bytes: Int) {
         let ready = state.withLock { state in

@@ -35,11 +35,15 @@ struct GroupAppend {
             }
             targets.append(target)
         }
-        if let stamp = request.stamp {
-            return try add(request.segments[0], stamp, to: targets[0], in: transaction).map { [$0] }
-        }
         var offsets: [Int64] = []
         for (segment, target) in zip(request.segments, targets) {
+            if let stamp = segment.stamp {
+                switch try add(segment, stamp, to: target, in: transaction) {
+                case .success(let offset): offsets.append(offset)
+                case .failure(let refusal): return .failure(refusal)
+                }
+                continue
+            }
             offsets.append(writers[target].nextOffset)
             for part in segment.parts { try writers[target].append(part.slice, in: transaction, tables) }
         }
@@ -123,6 +127,6 @@ extension GroupAppend {
             sequences[target].remember(known, of: producer)
             return true
         }
-        return try transaction.count(tables.sequences) < maximumProducerStates
+        return try ProducerStamp.isDecided(producer) || transaction.count(tables.sequences) < maximumProducerStates
     }
 }

@@ -261,9 +261,9 @@ extension Producer {
         if fault == .requestLost {
             return answered(uid, batch, .failure(BrokerError(.timedOut, "the request was lost on purpose")))
         }
+        let stamp = settings.hasSequences ? stamp(outgoing.batch) : nil
         let request = Appender.Request(
-            segments: [.init(log: outgoing.log, parts: outgoing.parts)],
-            stamp: settings.hasSequences ? stamp(outgoing.batch) : nil,
+            segments: [.init(log: outgoing.log, parts: outgoing.parts, stamp: stamp)],
             acks: settings.acks
         ) { [self] result in
             guard fault == .answerLost, case .success = result else { return answered(uid, batch, result) }

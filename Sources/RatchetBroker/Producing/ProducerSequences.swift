@@ -53,6 +53,16 @@ struct ProducerSequences: Equatable, Sendable {
 
     /// Decides about a batch, and changes nothing.
     func verdict(on stamp: ProducerStamp) -> Verdict {
+        switch order(of: stamp) {
+        // What was decided later is there, and so is this.
+        case .isFenced where stamp.isDecided: .isRepeat(offset: nil)
+        // An unclean election has lost what was before it.
+        case .isGap where stamp.isDecided: .append
+        case let verdict: verdict
+        }
+    }
+
+    private func order(of stamp: ProducerStamp) -> Verdict {
         let first = stamp.sequences.lowerBound
         guard let entry = entries[stamp.producer] else { return first == 0 ? .append : .isGap(expected: 0) }
         if stamp.epoch < entry.epoch { return .isFenced(by: entry.epoch) }

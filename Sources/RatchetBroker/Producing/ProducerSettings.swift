@@ -29,7 +29,8 @@ public struct ProducerSettings: Sendable {
     public var transactionalID: String?
     /// The most messages of a transaction. Default: 100,000.
     public var maximumTransactionMessages = 100_000
-    /// The most bytes of a transaction's messages: they are held in memory until it is committed. Default: 16 MiB.
+    /// The most bytes of a transaction's messages: they are held in memory until it is committed, with several nodes
+    /// until all in-sync replicas have them. Default: 16 MiB.
     public var maximumTransactionBytes = 16 << 20
     /// A transaction that is not committed this long after it began is aborted. Default: 1 min.
     public var transactionTimeout = Duration.seconds(60)

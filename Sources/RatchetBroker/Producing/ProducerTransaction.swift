@@ -103,15 +103,25 @@ public final class ProducerTransaction: Sendable {
 
 extension Producer {
     /// Runs `body` and commits what it has sent, and the offsets that it has consumed, all in one write: when this
-    /// returns all of that is durable. Nobody sees any of it before; nothing of it is there when `body` throws. One
-    /// transaction at a time; what is sent beside it is not part of it.
+    /// returns all of that is durable and can be read. Nobody sees any of it before it is committed; nothing of it is
+    /// there when `body` throws. One transaction at a time; what is sent beside it is not part of it.
+    ///
+    /// With several nodes the one write is in the broker's own file: it moves the offsets and holds the messages, which
+    /// the partitions' leaders have in no log before. Then they go to all in-sync replicas of their partitions, for as
+    /// long as that takes and across crashes: so partitions may show theirs one after the other, and over 4 MiB
+    /// of one in pieces: each message once, in the order in which transactions were committed, and from then on as safe
+    /// as a send with ``Acks/all``. What goes to a topic that is deleted meanwhile is gone with it.
     ///
     /// Throws what `body` throws; ``/Ratchet/MessageError`` for a message that cannot be sent;
     /// ``/Ratchet/SourceError`` as the session's `commit` does: `fenced`, `invalidArgument`, `unknownTopic`;
     /// ``BrokerError``: `invalidArgument` without a transactional id or while another transaction is open, `fenced`
-    /// when a later producer has the id, `transactionOver` when the time is up, `unsupported` for topics that are
-    /// replicated, `full`, `closed`. Nothing was written then. After `timedOut` and `storage` it is not known; with
-    /// `timedOut` it was tried until the transaction's timeout. `CancellationError` when cancelled between two attempts.
+    /// when a later producer has the id, `transactionOver` when the time is up, `full`, `closed`; with several nodes
+    /// `notEnoughReplicas` and `leaderNotAvailable`, and `full` also where transactions that wait for their nodes take
+    /// ``Broker/Configuration/maximumPendingBytes``, each after trying until the transaction's timeout. Nothing was
+    /// written then. After `timedOut` and `storage` it is not known; with `timedOut` it was tried until the
+    /// transaction's timeout. With `notYetVisible` the transaction is committed: not all of its messages could be read
+    /// within ``Broker/Configuration/replicationTimeout``, or the task was cancelled or the broker closed meanwhile; do
+    /// not send them again. `CancellationError` when cancelled before the commit, or between two attempts.
     public func transaction<R: Sendable>(
         _ body: (ProducerTransaction) async throws -> R
     ) async throws -> R {
@@ -129,10 +139,14 @@ extension Producer {
         let (batch, consumed) = transaction.finish()
         let routed = RoutedBatch(batch, catalog: broker.catalog, now: broker.configuration.time.wall())
         if let fault = routed.faults.first { throw fault.error }
-        guard routed.segments.allSatisfy({ $0.log.home === broker.storage }) else {
-            throw BrokerError(.unsupported, "transactions over replicated topics: use a broker with one node")
-        }
         try await commit(routed, consumed, number, until: transaction.deadline)
+        if let cluster = broker.cluster, await !cluster.untilApplied(owner: id) {
+            throw BrokerError(
+                .notYetVisible,
+                "the transaction of '\(name)' is committed, and its messages will be seen once their partitions' nodes "
+                    + "have them: do not send them again"
+            )
+        }
         return result
     }
 
@@ -145,7 +159,7 @@ extension Producer {
         var attempt = 1
         while true {
             do {
-                return try await write(batch, consumed, number)
+                return try await attemptCommit(batch, consumed, number, until: deadline)
             } catch let error as BrokerError where error.isRetriable {
                 let delay = settings.limits.delays.delay(afterAttempt: attempt, random: 0.5)
                 guard attempt <= settings.retries, broker.clock.now + delay <= deadline else { throw error }
@@ -155,14 +169,36 @@ extension Producer {
         }
     }
 
-    private func write(
+    private func attemptCommit(
         _ batch: RoutedBatch,
         _ consumed: ProducerTransaction.Consumed?,
-        _ number: Int64
+        _ number: Int64,
+        until deadline: Duration
     ) async throws {
         let fault = broker.configuration.producerFault()
         if fault == .requestLost { throw BrokerError(.timedOut, "the request was lost on purpose") }
+        // An attempt whose answer was lost may have been the one.
+        if !broker.producers.hasCommitted(number, of: id) {
+            try await write(batch, consumed, number, until: deadline)
+        }
+        if fault == .answerLost { throw BrokerError(.timedOut, "the answer was lost on purpose") }
+    }
+
+    private func write(
+        _ batch: RoutedBatch,
+        _ consumed: ProducerTransaction.Consumed?,
+        _ number: Int64,
+        until deadline: Duration
+    ) async throws {
         let offsets = try consumed.map { try $0.session.group.prepare($0.commits) }
+        let messages = JointAppend(
+            batch,
+            owner: id,
+            broker.producers,
+            broker.cluster,
+            now: broker.configuration.time.wall()
+        )
+        try await messages.takeRoom(until: deadline)
         try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
             let piece = TransactionPiece(
                 TransactionPiece.Commit(
@@ -172,16 +208,16 @@ extension Producer {
                     number: number,
                     offsets: offsets
                 ),
-                Appender.Request(batch) { continuation.resume(with: $0.map { _ in }) },
+                messages,
                 broker
-            )
+            ) { continuation.resume(with: $0) }
             guard let consumed else { return broker.storage.submit(piece) }
             do {
                 try consumed.session.group.submit(piece, committing: consumed.commits, of: consumed.session.member)
             } catch {
+                messages.discarded()
                 continuation.resume(throwing: error)
             }
         }
-        if fault == .answerLost { throw BrokerError(.timedOut, "the answer was lost on purpose") }
     }
 }

@@ -47,6 +47,18 @@ final class RoutedBatch: @unchecked Sendable {
         faults = routing.faults
     }
 
+    /// Copies records that were routed before.
+    init(records: UnsafeRawBufferPointer, count: Int, maximumTimestamp: Int64, to log: PartitionLog) {
+        byteCount = records.count
+        storage = .allocate(byteCount: max(records.count, 1), alignment: 8)
+        storage.copyMemory(from: records)
+        var segment = Segment(log: log, isTransient: false, count: count)
+        (segment.size, segment.maximumTimestamp) = (records.count, maximumTimestamp)
+        segments = [segment]
+        places = []
+        faults = []
+    }
+
     deinit { storage.deallocate() }
 
     /// Some of a segment's records, one after the other.

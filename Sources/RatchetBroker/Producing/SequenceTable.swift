@@ -210,7 +210,9 @@ extension SequenceTable {
                 guard let (bytes, stored) = row.map({ ($0.key, $0.value) }), let key = LogKey(bytes) else {
                     return (found, nil)
                 }
-                if try sealed(stored, bytes, key).isExpired(now: now, limit: limit) { found.append(key) }
+                // What is decided may wait for a node for any time.
+                let isKept = ProducerStamp.isDecided(key.offset)
+                if try !isKept && sealed(stored, bytes, key).isExpired(now: now, limit: limit) { found.append(key) }
                 row = try cursor.next()
             }
             return (found, row.flatMap { LogKey($0.key) })

@@ -1,6 +1,5 @@
 import LMDB
 import Ratchet
-import Synchronization
 
 /// A producer's transaction: its messages and offsets in one piece of a commit.
 final class TransactionPiece: WritePiece {
@@ -16,48 +15,47 @@ final class TransactionPiece: WritePiece {
 
     let byteCount: Int
     /// Offsets alone replace rows: a full broker can still be consumed from.
-    var reclaims: Bool { request.segments.isEmpty }
+    var reclaims: Bool { messages.isEmpty }
     private let commit: Commit
-    private let request: Appender.Request
-    private let storage: Storage
+    private let messages: JointAppend
+    private let tables: Tables
     private let producers: ProducerRegistry
-    private let now: Int64
-    /// To be published once it is durable.
-    private let written = Mutex<[(log: PartitionLog, row: PartitionRow)]>([])
+    private let done: @Sendable (Result<Void, any Error>) -> Void
 
-    init(_ commit: Commit, _ request: Appender.Request, _ broker: Broker) {
+    /// `done` is called once.
+    init(
+        _ commit: Commit,
+        _ messages: JointAppend,
+        _ broker: Broker,
+        done: @escaping @Sendable (Result<Void, any Error>) -> Void
+    ) {
         self.commit = commit
-        self.request = request
-        byteCount = request.byteCount
-        storage = broker.storage
+        self.messages = messages
+        self.done = done
+        byteCount = messages.byteCount
+        tables = broker.storage.tables
         producers = broker.producers
-        now = broker.configuration.time.wall()
     }
 
     func write(in transaction: borrowing WriteTransaction) throws {
         // By the row, so that one which is fenced by this very commit is refused too.
-        let current = try ProducerTable.read(commit.name, in: transaction, storage.tables)
+        let current = try ProducerTable.read(commit.name, in: transaction, tables)
         guard current?.id == commit.producer, current?.incarnation == commit.incarnation else {
             throw BrokerError(.fenced, "a later producer has transactional id '\(commit.name)'")
         }
-        guard !producers.hasCommitted(commit.number, of: commit.producer) else { return }
-        // Its messages carry no sequence numbers: it is a repeat as a whole or not at all.
-        var append = GroupAppend(storage.tables, producers, maximumProducerStates: 0, now: now)
-        _ = try append.add(request, in: transaction).get()
-        try append.finish(in: transaction)
-        try commit.offsets?.write(in: transaction, storage.tables)
-        let rows = append.writers.map { ($0.log, $0.row) }
-        written.withLock { $0 = rows }
+        try messages.write(in: transaction, tables)
+        try commit.offsets?.write(in: transaction, tables)
     }
 
     func completed(_ result: Result<Void, any Error>) {
         switch result {
         case .success:
             producers.committed(commit.number, of: commit.producer)
-            for (log, row) in written.withLock({ $0 }) { log.publish(row) }
-            request.done(.success([]))
+            messages.published()
+            done(.success(()))
         case .failure(let error):
-            request.done(.failure(BrokerError.wrapping(error)))
+            messages.discarded()
+            done(.failure(BrokerError.wrapping(error)))
         }
     }
 }

@@ -46,13 +46,6 @@ extension Broker {
                 "queue '\(name)' of group '\(group)' has the dead-letter topic '\(destination)': create it first"
             )
         }
-        guard settings.deadLetterTopic == nil || cluster == nil else {
-            throw BrokerError(
-                .unsupported,
-                "queue '\(name)' of group '\(group)' with a dead-letter topic: a message cannot be moved in one write "
-                    + "where topics lie on \(configuration.nodes) nodes; use a broker with one node"
-            )
-        }
         let limits = SharedGroup.Limits(
             spread: settings.spread,
             deliveryLimit: settings.deliveryLimit,
@@ -93,7 +86,12 @@ extension Broker {
             settings: settings,
             core: SharedGroup(partitions: partitions, limits: limits),
             storage: storage,
-            deadLetters: DeadLetterWriter(catalog: catalog, producers: producers, time: configuration.time),
+            deadLetters: DeadLetterWriter(
+                catalog: catalog,
+                producers: producers,
+                cluster: cluster,
+                time: configuration.time
+            ),
             clock: clock,
             logger: configuration.logger
         )

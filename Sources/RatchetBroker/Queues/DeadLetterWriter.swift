@@ -1,19 +1,20 @@
-import LMDB
 import Ratchet
 
 /// Moves messages of queues to their dead-letter topics.
 struct DeadLetterWriter: Sendable {
     let catalog: Catalog
     let producers: ProducerRegistry
+    /// Nil for a broker of one node.
+    let cluster: Cluster?
     let time: TimeSource
 
     /// The messages as they are to be appended, with what became of them in their headers; without those that retention
     /// has removed. Throws when the topic cannot take them.
-    func batch(
+    func messages(
         of letters: [SharedGroup.DeadLetter],
         from group: SharedGroupShell,
         to topic: String
-    ) throws -> RoutedBatch {
+    ) throws -> JointAppend {
         var batch = OutgoingBatch()
         for letter in letters {
             guard let message = try message(of: letter, group) else { continue }
@@ -26,34 +27,14 @@ struct DeadLetterWriter: Sendable {
         }
         let routed = RoutedBatch(batch, catalog: catalog, now: time.wall())
         if let fault = routed.faults.first { throw fault.error }
-        return routed
-    }
-
-    /// Appends the batch; returns what is to be published once it is durable.
-    func append(
-        _ batch: RoutedBatch,
-        in transaction: borrowing WriteTransaction,
-        _ tables: Tables
-    ) throws -> [(log: PartitionLog, row: PartitionRow)] {
-        var append = GroupAppend(tables, producers, maximumProducerStates: 0, now: time.wall())
-        _ = try append.add(Appender.Request(batch) { _ in }, in: transaction).get()
-        try append.finish(in: transaction)
-        return append.writers.map { ($0.log, $0.row) }
+        let messages = JointAppend(routed, owner: nil, producers, cluster, now: time.wall())
+        try messages.takeRoomAtOnce()
+        return messages
     }
 
     private func message(of letter: SharedGroup.DeadLetter, _ group: SharedGroupShell) throws -> Message? {
         let log = group.topic.logs[letter.partition]
-        var place: LogReader.Place?
-        do {
-            let limits = LogReader.Limits(messages: 1, bytes: 1)
-            let found = try LogReader(log).read(from: letter.offset, generation: 0, limits: limits, place: &place)
-            guard let found else {
-                throw BrokerError(.storage, "\(log.partition) cannot be read now: try again later")
-            }
-            return found.batch.flatMap { $0.offset(at: 0) == letter.offset ? $0[0] : nil }
-        } catch let error as SourceError where error.code == .offsetOutOfRange {
-            return nil
-        }
+        return try LogReader(log).message(at: letter.offset, generation: 0)
     }
 
     private func headers(of letter: SharedGroup.DeadLetter, _ group: SharedGroupShell) -> [Header] {

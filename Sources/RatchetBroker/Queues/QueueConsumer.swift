@@ -103,7 +103,9 @@ public final class QueueConsumer: Sendable {
 
     /// Gives a delivery back, or with `multiple` all up to it. With `requeue` it is delivered again, and the call
     /// returns at once; without, or after ``QueueSettings/deliveryLimit`` deliveries, it is moved to the dead-letter
-    /// topic, and is there for good when the call returns. Without requeue and dead-letter topic it is gone.
+    /// topic, and is there for good when the call returns. Without requeue and dead-letter topic it is gone. With several
+    /// nodes it can be read there once the nodes have it, as with a transaction's messages; see
+    /// ``Producer/transaction(_:)``.
     ///
     /// Throws what ``ack(_:multiple:)`` throws; and what keeps the message out of the dead-letter topic, and then it is
     /// delivered again.

@@ -54,17 +54,17 @@ extension SharedGroupShell {
         }
     }
 
-    /// Appends to the dead-letter topic and settles, in one transaction.
+    /// Moves messages to the dead-letter topic and settles them, in one transaction.
     func bury(_ letters: [SharedGroup.DeadLetter], _ request: SharedGroup.RequestID?) {
         let destination = state.withLock { $0.settings.deadLetterTopic } ?? ""
-        let batch: RoutedBatch
-        do { batch = try deadLetters.batch(of: letters, from: self, to: destination) } catch {
+        let messages: JointAppend
+        do { messages = try deadLetters.messages(of: letters, from: self, to: destination) } catch {
             return notBuried(letters, request, error)
         }
         let taken = Taken()
         let tables = storage.tables
-        let job = WriteJob(byteCount: batch.byteCount, reclaims: true) { [self] transaction in
-            let rows = try deadLetters.append(batch, in: transaction, tables)
+        let job = WriteJob(byteCount: messages.byteCount, reclaims: true) { [self] transaction in
+            try messages.write(in: transaction, tables)
             let write = try state.withLock { state in
                 if let failure = state.failure { throw failure }
                 _ = state.core.handle(.deadLetterWritten(letters), now: clock.now)
@@ -72,17 +72,17 @@ extension SharedGroupShell {
             }
             taken.write.withLock { $0 = write }
             try put(write, in: transaction)
-            return rows
         } done: { [self] result in
             let write = taken.write.withLock { $0 }
             switch result {
-            case .success(let rows):
-                for (log, row) in rows { log.publish(row) }
+            case .success:
+                messages.published()
                 tell(.deadLettered(letters))
                 if let write { tell(.persisted(write)) }
                 let waiting = request.flatMap { request in state.withLock { $0.requests.removeValue(forKey: request) } }
                 waiting?.resume()
             case .failure(let error):
+                messages.discarded()
                 if write != nil { return returned(write, .failure(error)) }
                 notBuried(letters, request, error)
             }

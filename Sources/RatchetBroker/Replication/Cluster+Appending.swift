@@ -21,7 +21,6 @@ extension Cluster {
         for (node, segments) in byNode {
             let part = Appender.Request(
                 segments: segments.map { request.segments[$0] },
-                stamp: request.stamp,
                 acks: request.acks
             ) { answers.add($0, segments) }
             submit(part, to: node)
@@ -103,12 +102,8 @@ struct LeaderAppends {
     mutating func refusal(of request: Appender.Request) -> BrokerError? {
         for segment in request.segments {
             guard let admission = admission(to: segment.log) else { return cluster.unavailable(segment.log) }
-            guard request.acks != .all || admission.inSync >= admission.minimum else {
-                return BrokerError(
-                    .notEnoughReplicas,
-                    "\(segment.log.partition) has \(admission.inSync) replicas in sync, minInSyncReplicas is "
-                        + "\(admission.minimum): nothing was written"
-                )
+            if request.acks == .all, let refusal = cluster.refusal(of: segment.log, admission.standing) {
+                return refusal
             }
         }
         return nil

@@ -9,15 +9,23 @@ extension Cluster {
         for node in nodes { try await start(node.number) }
         decide(.opened)
         for log in partitions.map(\.log) where leadership(of: log.uid) == nil { create(log) }
+        try await rounds { partitions.allSatisfy(\.isSettled) }
+        // Before anybody can send, or read.
+        try beginStored()
+        if !redo.isAtRest { try await rounds { redo.isAtRest } }
+    }
+
+    /// Lets the nodes write until it is so, or not so any time soon.
+    private func rounds(until isSo: () -> Bool) async throws {
         for _ in 0..<Self.maximumRounds {
             // Tells what was decided, and lets the followers write what they were told.
             try await storage.write(reclaims: true) { _ in }
             for node in nodes { try await node.storage?.write(reclaims: true) { _ in } }
-            if partitions.allSatisfy(\.isSettled) { return }
+            if isSo() { return }
         }
     }
 
-    /// How long an opening waits for followers whose logs have to be cut.
+    /// How long an opening waits for followers whose logs have to be cut, or have much to copy.
     private static let maximumRounds = 100
 
     /// Opens the node's files and takes it in. Nothing when it runs.
@@ -118,6 +126,7 @@ extension Cluster {
 
     /// Ends all nodes, once what they were handed is written, or as a crash of the process would.
     func close() async {
+        redo.close(Storage.closedError(storage.path))
         for node in nodes {
             guard let storage = node.storage, node.beginChange(from: .running) else { continue }
             for partition in partitions { perform(partition.leave(node.number), partition) }
@@ -127,6 +136,7 @@ extension Cluster {
     }
 
     func abandon() {
+        redo.close(Storage.closedError(storage.path))
         for node in nodes {
             for partition in partitions { perform(partition.leave(node.number), partition) }
             node.storage?.abandon()
@@ -135,11 +145,14 @@ extension Cluster {
 
     /// Returns once all that the nodes' writers have begun is written, or never will be.
     func passWriters() async throws {
-        for node in nodes {
+        for storage in nodes.compactMap(\.storage) {
             do {
-                try await node.storage?.write(reclaims: true) { _ in }
-            } catch let error as BrokerError where error.code == .closed || error.code == .storage {
-                // A node that has stopped writes nothing any more.
+                try await storage.write(reclaims: true) { _ in }
+            } catch let error as BrokerError where error.code == .closed {
+                // It is being stopped, and may still be writing.
+                await storage.untilWritten()
+            } catch let error as BrokerError where error.code == .storage && storage.failure != nil {
+                // It writes nothing any more.
                 continue
             }
         }

@@ -54,6 +54,7 @@ extension Cluster {
             let partition = state.withLock { $0.byUID.removeValue(forKey: log.uid) }
             guard let partition else { continue }
             for node in nodes { perform(partition.leave(node.number), partition) }
+            retryDecided(of: log.uid)
         }
         for node in nodes {
             guard let storage = node.storage else { continue }

@@ -16,6 +16,8 @@ final class Cluster: Sendable {
     let time: TimeSource
     let configuration: Broker.Configuration
     let producers: ProducerRegistry
+    /// What is decided and not yet in all logs.
+    let redo: RedoLog
     let state: Mutex<State>
 
     /// With what was decided before. No node runs yet.
@@ -30,6 +32,7 @@ final class Cluster: Sendable {
         self.clock = clock
         self.configuration = configuration
         self.producers = producers
+        redo = RedoLog(maximumBytes: configuration.maximumPendingBytes)
         time = configuration.time
         nodes = (0..<configuration.nodes).map { ReplicationNode(number: $0, path: "\(storage.path)/node-\($0 + 1)") }
         let (tables, count) = (storage.tables, configuration.nodes)
@@ -171,12 +174,14 @@ final class Cluster: Sendable {
         for (node, task) in effects.tasks { nodes[node].add(task, self) }
         for question in effects.questions { decide(.change(partition.log.uid, question)) }
         for (done, error) in effects.settled { done(error) }
+        if effects.mayAppend { retryDecided(of: partition.log.uid) }
     }
 
-    /// Looks for followers that lag and for what is due.
+    /// Looks for followers that lag, for what is due and for what was decided and failed.
     func tick() {
         for node in nodes { node.tick(self) }
         for partition in partitions { perform(partition.tick(patience: configuration.replicationTimeout), partition) }
+        retryDecided()
     }
 
     /// A leader has removed what was old.

@@ -2,12 +2,31 @@ import Ratchet
 import Synchronization
 
 extension ReplicatedPartition {
+    /// Whether enough replicas are in sync for who waits for all of them.
+    struct Standing {
+        let inSync: Int
+        let minimum: Int
+
+        init(_ leadership: Leadership) {
+            inSync = leadership.inSync.count
+            minimum = leadership.minimum
+        }
+    }
+
+    /// Nil while no node leads it.
+    var standing: Standing? {
+        state.withLock { state in
+            guard let serving = state.serving, let replica = state.members[serving.node]?.replica,
+                !replica.isBeingReplaced
+            else { return nil }
+            return Standing(replica.leadership)
+        }
+    }
+
     /// What a leader's writer thread has to know to append.
     struct Admission {
         let epoch: Int32
-        /// Whether enough replicas are in sync for who waits for all of them.
-        let inSync: Int
-        let minimum: Int
+        let standing: Standing
         /// To be written beside what is appended.
         let row: ReplicaRow
     }
@@ -21,8 +40,7 @@ extension ReplicatedPartition {
             _ = state.members[node]?.replica.handle(.writing, now: clock.now)
             return Admission(
                 epoch: epoch,
-                inSync: replica.leadership.inSync.count,
-                minimum: replica.leadership.minimum,
+                standing: Standing(replica.leadership),
                 row: ReplicaRow(epochs: replica.log.epochs, highWatermark: replica.highWatermark)
             )
         }

@@ -21,6 +21,8 @@ final class ReplicatedPartition: Sendable {
         var questions: [InSyncChange] = []
         var tasks: [(node: Int, task: FollowerTask)] = []
         var settled: [(done: @Sendable (BrokerError?) -> Void, error: BrokerError?)] = []
+        /// What was refused may be taken now.
+        var mayAppend = false
     }
 
     /// A send that is written on the leader and waits for the others.
@@ -98,7 +100,9 @@ final class ReplicatedPartition: Sendable {
         withEffects { state, effects in
             guard state.members[node]?.replica.life == life else { return }
             run(.told(leadership), at: node, &state, &effects)
-            guard state.serving?.node == node, state.members[node]?.replica.leadership.isSufficient == false else {
+            guard state.serving?.node == node, let leadership = state.members[node]?.replica.leadership else { return }
+            if leadership.isSufficient {
+                effects.mayAppend = true
                 return
             }
             // They would wait until somebody comes back. Who tries again is refused, and knows where it stands.
@@ -173,6 +177,7 @@ final class ReplicatedPartition: Sendable {
         guard let member = state.members[serving.node], !member.isCutOff else { return }
         if state.serving != nil { stopServing(&state, &effects) }
         state.serving = serving
+        effects.mayAppend = true
         let replica = member.replica
         log.lead(from: member.storage, replica.log.start..<replica.log.end, visible: replica.highWatermark)
     }

@@ -40,6 +40,8 @@ public struct BrokerError: Error, Sendable, Hashable, CustomStringConvertible {
         public static let predecessorFailed = Code(description: "predecessor failed")
         /// The transaction was committed, aborted, or not committed in time: it takes nothing more.
         public static let transactionOver = Code(description: "transaction over")
+        /// The transaction is committed, and will be seen as a whole: but not all of it could be read in time.
+        public static let notYetVisible = Code(description: "not yet visible")
         /// The broker cannot do this with these settings.
         public static let unsupported = Code(description: "unsupported")
         /// The storage failed. After a failed write every later call fails, until another process opens the directory.

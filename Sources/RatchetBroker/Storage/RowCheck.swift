@@ -10,7 +10,7 @@ enum RowCheck {
                 ("group", tables.groups), ("shared group", tables.shared), ("deleted partition", tables.garbage),
                 ("transient chunk", tables.transients),
                 ("producer", tables.producers), ("producer's sequence", tables.sequences),
-                ("replica", tables.replication),
+                ("replica", tables.replication), ("decided message", tables.redo),
             ]
             for (kind, table) in sealed {
                 try transaction.forEachRow(of: table) { row in
@@ -20,7 +20,7 @@ enum RowCheck {
             try transaction.forEachRow(of: tables.meta) { row in
                 let name = String(decoding: row.key, as: UTF8.self)
                 if name == "kind" || name == "format" { return }
-                guard name == "id" || name == SealedRow.nextUID || name == SealedRow.nextProducer else {
+                guard ["id", SealedRow.nextUID, SealedRow.nextProducer, SealedRow.nextDecision].contains(name) else {
                     throw BrokerError(.corrupted, "\(environment.path) has a row '\(name)'; restore it from a copy")
                 }
                 _ = try SealedRow.value(of: row.value, for: row.key, "the row '\(name)' of \(environment.path)")

@@ -7,6 +7,8 @@ enum SealedRow {
     static let nextUID = "uid"
     /// The row with the number of the next producer.
     static let nextProducer = "producer"
+    /// The row with the number of the next decision.
+    static let nextDecision = "decision"
     private static let sealSize = 8
 
     /// The value in a row's bytes, in place; throws ``BrokerError/Code/corrupted`` if they are not what was written.

@@ -28,6 +28,8 @@ struct Tables: Sendable {
     let sequences: Table
     /// Who leads and who is in sync, or what a node's replicas know; see ``ReplicationTable``.
     let replication: Table
+    /// What is decided and not yet in all logs; see ``RedoTable``.
+    let redo: Table
 }
 
 /// The environment in the broker's directory, its writer thread, and the directory's ownership.
@@ -35,7 +37,7 @@ final class Storage: Sendable {
     static let kind = "ratchet broker"
     /// The directory of one of several nodes, inside the broker's.
     static let nodeKind = "ratchet broker node"
-    static let format: UInt32 = 2
+    static let format: UInt32 = 3
 
     let tables: Tables
     /// The broker's id: 32 hexadecimal digits, made at creation.
@@ -139,7 +141,7 @@ final class Storage: Sendable {
             try transaction.putSealed(id, for: Array("id".utf8), in: meta)
             for name in [
                 "topics", "log", "partitions", "offsets", "groups", "shared", "garbage", "transients", "producers",
-                "sequences", "replication",
+                "sequences", "replication", "redo",
             ] {
                 _ = try transaction.table(name, create: true)
             }
@@ -192,6 +194,7 @@ extension Tables {
         producers = try Self.existing("producers", transaction, path)
         sequences = try Self.existing("sequences", transaction, path)
         replication = try Self.existing("replication", transaction, path)
+        redo = try Self.existing("redo", transaction, path)
     }
 
     private static func existing(
@@ -259,7 +262,11 @@ extension Storage {
         if let temporaryDirectory { Platform.removeDirectory(temporaryDirectory) }
     }
 
-    /// Ends as a crash would: what waits is not written, nor is what was confirmed before its writing. Returns once the files are closed.
+    /// Returns once a writer that takes nothing more has written the rest.
+    func untilWritten() async { await writer.stop() }
+
+    /// Ends as a crash would: what waits is not written, nor is what was confirmed before its writing. Returns once the
+    /// files are closed.
     func crash() async {
         writer.abandon()
         await close()

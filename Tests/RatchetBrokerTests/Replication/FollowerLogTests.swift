@@ -10,7 +10,9 @@ struct FollowerLogTests {
 
     /// A node's file with chunks of one message each, of which those before `compacted` count as compacted.
     private static func storage(chunks: Int64, compacted: Int64) async throws -> Storage {
-        let settings = Storage.Settings(maximumBytes: 1 << 30, isDurable: false, checksFile: false)
+        var configuration = Broker.Configuration.quiet
+        (configuration.isDurable, configuration.checksFile) = (false, false)
+        let settings = Storage.Settings(configuration)
         let storage = try Storage(at: nil, settings, id: [UInt8](repeating: 1, count: 16), kind: Storage.nodeKind)
         let tables = storage.tables
         var record: [UInt8] = []

@@ -118,8 +118,8 @@ struct LeaderKillTests {
     }
 }
 
-/// Ends leaders, and brings them back.
-private struct Executioner {
+/// Ends leaders of a topic "t", and brings them back.
+struct Executioner {
     let broker: Broker
     var random: SeededRandom
     private var killed = 0
