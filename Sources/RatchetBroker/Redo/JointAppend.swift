@@ -41,7 +41,7 @@ final class JointAppend: Sendable {
     /// nothing can be appended just now: nothing is decided then.
     func takeRoom(until deadline: Duration) async throws {
         guard let cluster, !isEmpty else { return }
-        if let refusal = cluster.refusal(of: batch.segments.map(\.log)) { throw refusal }
+        try checkCanAppend(cluster)
         let rest = deadline - cluster.clock.now
         guard try await cluster.redo.gate.enter(byteCount, atMost: rest, clock: cluster.clock) else { throw noRoom }
         state.withLock { $0.hasRoom = true }
@@ -50,9 +50,14 @@ final class JointAppend: Sendable {
     /// The same, for who cannot wait.
     func takeRoomAtOnce() throws {
         guard let cluster, !isEmpty else { return }
-        if let refusal = cluster.refusal(of: batch.segments.map(\.log)) { throw refusal }
+        try checkCanAppend(cluster)
         guard cluster.redo.gate.enterAtOnce(byteCount) else { throw noRoom }
         state.withLock { $0.hasRoom = true }
+    }
+
+    private func checkCanAppend(_ cluster: Cluster) throws(BrokerError) {
+        if cluster.redo.isClosed { throw Storage.closedError(cluster.storage.path) }
+        if let refusal = cluster.refusal(of: batch.segments.map(\.log)) { throw refusal }
     }
 
     private var noRoom: BrokerError {

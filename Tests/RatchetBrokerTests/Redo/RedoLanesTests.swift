@@ -31,7 +31,7 @@ struct RedoLanesTests {
             #expect(model.findings.isEmpty, "\(seed)")
             (crashes, repeats) = (crashes + model.crashes, repeats + model.repeats)
         }
-        #expect(crashes > 100 && repeats > 100)
+        #expect(crashes > 0 && repeats > 0)
     }
 
     @Test("A mistake with what is decided is found", arguments: RedoModel.Mistake.allCases)

@@ -29,9 +29,15 @@ struct ReplicatedFencingTests {
         for node in broker.nodes where node.number != leader { node.slowDown(by: .seconds(3600)) }
         async let waits: Void = zombie.transaction { try $0.send(.text("committed", to: "a")) }
         while broker.cluster?.redo.owners.isEmpty ?? false { await Task.yield() }
-        async let opening = broker.producer(Self.settings)
+        let notes = Notes<String>()
+        async let opening = {
+            defer { notes.add("handed on") }
+            return try await broker.producer(Self.settings)
+        }()
         while !Self.isFenced(zombie, broker) { await Task.yield() }
+        for _ in 0..<1000 { await Task.yield() }
         #expect(try await broker.texts(Self.partition).isEmpty)
+        #expect(notes.all.isEmpty)
         for node in broker.nodes { node.slowDown(by: nil) }
         let next = try await opening
         #expect(try await broker.texts(Self.partition) == ["committed"])

@@ -181,6 +181,17 @@ struct ReplicatedTransactionTests {
         try await broker.close()
     }
 
+    @Test("A transaction of a broker that is closed is not tried again")
+    func closed() async throws {
+        let broker = try await Self.broker()
+        let producer = try await broker.producer(Self.settings())
+        try await broker.close()
+        let error = await #expect(throws: BrokerError.self) {
+            try await producer.transaction { try $0.send(.text("x", to: "a")) }
+        }
+        #expect(error?.code == .closed)
+    }
+
     @Test("A transaction that is larger than a chunk is there in order and once")
     func large() async throws {
         let broker = try await Self.broker()
