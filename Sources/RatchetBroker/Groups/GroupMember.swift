@@ -160,6 +160,7 @@ final class GroupMember: LogFollower {
     func untilChanged(_ log: PartitionLog, within limit: Duration) async throws {
         let watch = Latch()
         state.withLock { $0.watch(watch) }
+        defer { state.withLock { $0.unwatch(watch) } }
         // Looked at behind that: a leader that comes in between opens the watch.
         if !log.isLed {
             await withTaskGroup { group in

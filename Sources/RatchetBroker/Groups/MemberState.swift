@@ -213,6 +213,9 @@ struct MemberState {
         if fetches.isEmpty { latch.open() } else { watches.append(latch) }
     }
 
+    /// Nobody waits for it any more.
+    mutating func unwatch(_ latch: Latch) { watches.removeAll { $0 === latch } }
+
     mutating func takeWatches() -> [Latch] {
         defer { watches = [] }
         return watches
