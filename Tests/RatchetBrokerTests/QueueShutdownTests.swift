@@ -106,12 +106,15 @@ struct QueueShutdownTests {
         var others: [QueueDelivery] = []
         let other = try await consumer()
         try await run(pipeline, until: begun) {
-            while others.count < 9 { others += try await other.next() }
+            while others.count < 8 { others += try await other.next() }
             goOn.open()
         }
-        #expect(others.map(\.message.text) == (1...9).map { "\($0)" })
+        // All but the one of the key of which one was running.
+        #expect(others.map(\.message.text) == ["1", "2", "3", "4", "5", "6", "8", "9"])
         #expect(others.allSatisfy { $0.deliveryCount == 1 && !$0.isRedelivered })
         #expect(try effects() == ["0": 1])
+        others += try await other.next()
+        #expect(others.last?.message.text == "7" && others.last?.deliveryCount == 1)
         // Nothing is left: what ran was acked.
         try await other.ack(others.map(\.tag))
         try await broker.send(OutgoingMessage(to: "orders", payload: Array("last".utf8)))

@@ -47,18 +47,18 @@ extension PipelineRun {
         }
     }
 
-    /// Gives back what no handler has been tried on. What has failed stays ours until the channel ends: it counts as
-    /// delivered.
-    func giveBack(_ untried: [(lease: PartitionLease, tags: [Int64])], _ session: any SourceSession) async {
+    /// Gives back what no handler has been tried on, where the source is a queue.
+    func giveBack(_ untried: [UntriedMessages], _ session: any SourceSession) async {
         guard let session = session as? any QueueSession else { return }
-        for (lease, tags) in untried where !tags.isEmpty {
+        for untried in untried where !untried.tags.isEmpty {
+            let lease = untried.lease
             do {
-                try await session.giveBack(tags, of: lease.partition, generation: lease.generation)
+                try await session.giveBack(untried.tags, of: lease.partition, generation: lease.generation)
             } catch {
                 // They come back with the channel, as deliveries that count.
                 logger.warning(
                     "messages that were not begun could not be given back",
-                    metadata: [LogKeys.count: "\(tags.count)", LogKeys.error: "\(error)"]
+                    metadata: [LogKeys.count: "\(untried.tags.count)", LogKeys.error: "\(error)"]
                 )
             }
         }
@@ -80,4 +80,10 @@ extension PipelineRun {
             }
         }
     }
+}
+
+/// A channel's messages that no handler has been tried on, in order.
+struct UntriedMessages {
+    let lease: PartitionLease
+    let tags: [Int64]
 }

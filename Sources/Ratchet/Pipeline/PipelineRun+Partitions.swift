@@ -214,10 +214,10 @@ extension PipelineRun {
         within limit: Duration,
         _ session: any SourceSession
     ) async {
-        let isDrained = await settle(leases, within: min(limit, configuration.drainTimeout), session)
+        let (isDrained, behind) = await settle(leases, within: min(limit, configuration.drainTimeout), session)
         // The run has ended meanwhile, and has drained all that it had, these too.
         if Task.isCancelled { return }
-        guard await letGo(leases, isDrained: isDrained, session) else { return }
+        guard await letGo(leases, isDrained: isDrained, behind, session) else { return }
         // What has been lost and assigned anew meanwhile is not what was asked for.
         let assigned = self.leases(of: partitions).map(\.partition)
         await session.release(partitions.filter { !assigned.contains($0) })
@@ -253,21 +253,27 @@ extension PipelineRun {
     /// Waits until everything of these partitions that runs is settled, to a deadline; fences them and commits what is
     /// durable.
     func drain(_ leases: [PartitionLease], within limit: Duration, _ session: any SourceSession) async {
-        let isDrained = await settle(leases, within: limit, session)
-        _ = await letGo(leases, isDrained: isDrained, session)
+        let (isDrained, behind) = await settle(leases, within: limit, session)
+        _ = await letGo(leases, isDrained: isDrained, behind, session)
     }
 
+    /// Returns whether everything that runs is settled, and what was never tried and is to go back behind that.
     private func settle(
         _ leases: [PartitionLease],
         within limit: Duration,
         _ session: any SourceSession
-    ) async -> Bool {
+    ) async -> (isDrained: Bool, behind: [UntriedMessages]) {
         let untried = change { (state: inout State) in
             clearDesk(&state)
             return leases.map { ($0, state.scheduler.drain(slot: $0.slot)) }
         }
-        // Before the wait: others need not wait for what runs here.
-        if source.model == .queue { await giveBack(untried, session) }
+        // Others need not wait for what runs here.
+        await giveBack(untried.map { UntriedMessages(lease: $0, tags: $1.free) }, session)
+        let isDrained = await waitForDrains(of: leases, within: limit)
+        return (isDrained, untried.map { UntriedMessages(lease: $0, tags: $1.behind) })
+    }
+
+    private func waitForDrains(of leases: [PartitionLease], within limit: Duration) async -> Bool {
         let latches = state.withLock { state in leases.compactMap { state.drains[$0.slot] } }
         return await withTaskGroup(of: Bool.self) { group in
             group.addTask {
@@ -297,7 +303,12 @@ extension PipelineRun {
         }
     }
 
-    private func letGo(_ leases: [PartitionLease], isDrained: Bool, _ session: any SourceSession) async -> Bool {
+    private func letGo(
+        _ leases: [PartitionLease],
+        isDrained: Bool,
+        _ behind: [UntriedMessages],
+        _ session: any SourceSession
+    ) async -> Bool {
         let isFenced = await fence(leases)
         if !isDrained {
             logger.warning(
@@ -306,6 +317,7 @@ extension PipelineRun {
             )
         }
         await commit(session)
+        await giveBack(behind, session)
         change { scheduler in
             for lease in leases { scheduler.remove(slot: lease.slot) }
         }

@@ -103,10 +103,10 @@ extension Scheduler {
     // MARK: Draining
 
     /// Pauses the partition, takes no more of its messages in, and lets go of all that have not started; what runs may
-    /// finish. Ends in ``Action/drained(slot:)``. Returns the offsets of what is let go and was never tried, in order.
+    /// finish. Ends in ``Action/drained(slot:)``. Returns what is let go and was never tried.
     @discardableResult
-    package mutating func drain(slot: Int) -> [Int64] {
-        guard partitions[slot]?.isDraining == false else { return [] }
+    package mutating func drain(slot: Int) -> Untried {
+        guard partitions[slot]?.isDraining == false else { return Untried() }
         let dropped = dropUnstarted(slot: slot)
         // From here on the last message to be released says so.
         partitions[slot]!.isDraining = true
@@ -116,7 +116,28 @@ extension Scheduler {
         }
         if partitions[slot]!.inFlight == 0 { actions.append(.drained(slot: slot)) }
         balance()
-        return dropped.filter(\.isUntried).map(\.offset).sorted()
+        let tried = Set(dropped.filter { !$0.isUntried }.map { lane(of: $0) })
+        var untried = Untried()
+        for entry in dropped where entry.isUntried {
+            let lane = lane(of: entry)
+            // Where handlers run in the writer, it may have earlier messages of any lane.
+            if execution == .inWriter || tried.contains(lane) || lanes[lane] != nil {
+                untried.behind.append(entry.offset)
+            } else {
+                untried.free.append(entry.offset)
+            }
+        }
+        untried.free.sort()
+        untried.behind.sort()
+        return untried
+    }
+
+    /// The offsets of messages that a drain lets go of, in order, and of which none was tried.
+    package struct Untried: Hashable, Sendable {
+        /// Nothing of their lanes was begun.
+        package var free: [Int64] = []
+        /// Earlier ones of their lanes may run, or have failed.
+        package var behind: [Int64] = []
     }
 
     @discardableResult

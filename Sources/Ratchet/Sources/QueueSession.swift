@@ -9,7 +9,7 @@ public protocol QueueSession: SourceSession {
 
     /// Gives back deliveries of a channel that no handler has begun, by tags in rising order: others get them at once,
     /// and where the broker can it does not count them as delivered. A pipeline that is shut down calls it before it
-    /// waits for what it has begun. Throws ``SourceError`` with ``SourceError/Code/fenced`` when the channel is gone.
+    /// waits for what it has begun, for messages of whose keys it has begun none, and for the others afterwards. Throws ``SourceError`` with ``SourceError/Code/fenced`` when the channel is gone.
     /// Default: nothing; they come back when the channel is closed.
     func giveBack(_ tags: [Int64], of partition: TopicPartition, generation: Int64) async throws
 }

@@ -58,9 +58,10 @@ extension Broker {
     /// A message is acked once the ledger has it, and never nacked: a handler that throws is tried again in place, and
     /// when its attempts are used up the message is a ``/Ratchet/DeadLetter`` of the ledger, as with a log, and is acked.
     /// ``QueueSettings/deadLetterTopic`` gets what no ledger could say anything about: a message that was delivered
-    /// ``QueueSettings/deliveryLimit`` times to consumers that died with it. A pipeline that is shut down gives back what no
-    /// handler has begun at once and uncounted, then waits for those that run; what they do not finish comes back,
-    /// counted, when it ends, as does all of a pipeline that dies or is cancelled, at once in the latter case.
+    /// ``QueueSettings/deliveryLimit`` times to consumers that died with it. A pipeline that is shut down gives back at once
+    /// the messages of keys of which no handler has begun one, waits for those that run, and gives back what was behind
+    /// them: none of that counts as a delivery. What has failed or is not finished comes back, counted, when the pipeline
+    /// has ended; as does all that one had which is cancelled or dies.
     ///
     /// A pipeline over a queue needs idempotency keys. `prefetch`, 1 to 32,768, is how many messages of each queue the
     /// pipeline may have in flight; each time it acks it gets more.

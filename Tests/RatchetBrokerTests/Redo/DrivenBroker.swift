@@ -68,7 +68,7 @@ extension Broker.Configuration {
 extension Broker {
     /// How many decided messages' rows a broker's directory holds that nobody has open.
     static func redoRows(at directory: TemporaryDirectory) async throws -> Int {
-        let settings = Storage.Settings(maximumBytes: 1 << 30, isDurable: false, checksFile: true, writerTurns: nil)
+        let settings = Storage.Settings(.unsynced)
         let storage = try Storage(at: directory.broker, settings, id: [])
         let tables = storage.tables
         let count = try storage.read { try $0.count(tables.redo) }
