@@ -18,6 +18,7 @@ struct BrokerBenchmark: AsyncParsableCommand {
     @Option(help: "The broker's nodes; each message is on all of them.") var nodes = 1
     @Option(help: "What the broker's sends wait for: all, leader or none.") var acks = "all"
     @Flag(help: "The broker's files are not synced; they lie in TMPDIR.") var unsynced = false
+    @Option(help: "Microseconds added to each flush, but for a server's.") var delay: UInt32 = 0
     @Option(help: "The server's port on 127.0.0.1; it must be empty.") var port: Int32 = 0
     @Option(help: "An existing folder; DIRECTORY/broker and DIRECTORY/log must not exist.") var directory: String
 
@@ -37,6 +38,7 @@ struct BrokerBenchmark: AsyncParsableCommand {
 
     func run() async throws {
         let flushTime = baseline_flush_time(directory)
+        baseline_delay_flushes(delay)
         let times = try await measure()
         guard times.sending > 0, times.taking ?? 1 > 0 else {
             throw ValidationError("\(system.rawValue) did not give the expected answers")
