@@ -1,5 +1,5 @@
 # The broker beside a file that is appended to and synced, Redis Streams and NATS JetStream; and on three nodes. Sourced
-# by `run`, which has set rounds, root and bin.
+# by `run`, which has set rounds, root and bin, and builds.
 
 # A row each: what is run, with which options, and what the table calls it.
 rows=(
@@ -62,7 +62,7 @@ is_installed() {
 
 # Appends what one row gives to the results: round, batch, row and a line of JSON.
 measure() {
-    local system options name folder=$root/broker
+    local system options name result folder=$root/broker
     IFS='|' read -r system options name <<<"${rows[$3]}"
     printf 'broker: round %s of %s, batches of %s: %-60s\r' "$1" "$rounds" "$2" "$name" >&2
     mkdir "$folder"
@@ -78,6 +78,7 @@ measure() {
 
 run_broker() {
     local round batch row program
+    build BrokerBenchmark
     for program in redis-always nats; do
         is_installed "$program" || echo "without ${program%-*}-server, which is not installed: its rows are left out"
     done
