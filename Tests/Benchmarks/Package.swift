@@ -28,6 +28,16 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]
         ),
+        .target(name: "CServers", cSettings: [.unsafeFlags(["-O2"])]),
+        .executableTarget(
+            name: "BrokerBenchmark",
+            dependencies: [
+                "CBaseline", "CServers", .product(name: "Ratchet", package: "ratchet"),
+                .product(name: "RatchetBroker", package: "ratchet"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ]
+        ),
         .target(name: "CAllocations"),
         .executableTarget(
             name: "PipelineBenchmark",

@@ -185,10 +185,29 @@ out:
     return seconds;
 }
 
-double baseline_floor(const char *folder, const uint8_t *ids, size_t count, size_t batch) {
+static int open_log(const char *folder) {
     char path[4096];
     snprintf(path, sizeof path, "%s/log", folder);
-    int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_APPEND, 0600);
+    return open(path, O_RDWR | O_CREAT | O_TRUNC | O_APPEND, 0600);
+}
+
+double baseline_append(const char *folder, size_t size, size_t count) {
+    int file = open_log(folder);
+    if (file < 0) return -1;
+    uint8_t *bytes = malloc(size);
+    for (size_t i = 0; i < size; i++) bytes[i] = (uint8_t)(i * 0x9E3779B9u >> 24);
+    double start = now(), seconds = -1;
+    for (size_t n = 0; n < count; n++)
+        if (write(file, bytes, size) != (ssize_t)size || fdatasync(file)) goto out;
+    seconds = now() - start;
+out:
+    close(file);
+    free(bytes);
+    return seconds;
+}
+
+double baseline_floor(const char *folder, const uint8_t *ids, size_t count, size_t batch) {
+    int file = open_log(folder);
     if (file < 0) return -1;
     uint8_t *entry = malloc(64 + slots_for(batch) * 2 + batch * 37);
     uint64_t *fingerprints = calloc(batch, 8);

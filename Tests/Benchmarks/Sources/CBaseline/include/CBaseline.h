@@ -13,6 +13,10 @@ double baseline_random_keys(const char *folder, const uint8_t *ids, size_t befor
 /// As many bytes as the journal's, appended to a file, fdatasync after each batch.
 double baseline_floor(const char *folder, const uint8_t *ids, size_t count, size_t batch);
 
+/// What the broker is measured against: appends `size` bytes to a file `count` times, fdatasync after each. Returns the seconds
+/// it took, or a negative number on failure.
+double baseline_append(const char *folder, size_t size, size_t count);
+
 /// Makes every flush of this process take `microseconds` longer: fdatasync, and writes through a descriptor that syncs.
 void baseline_delay_flushes(unsigned microseconds);
 /// Flushes so far.
