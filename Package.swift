@@ -102,8 +102,8 @@ let package = Package(
             name: "RatchetKafkaTests",
             dependencies: [
                 .target(name: "CRdkafka", condition: .when(traits: ["Kafka"])),
-                // Run as a program of its own, from beside the tests.
-                "kafka-mock",
+                // Run as programs of their own, from beside the tests.
+                "kafka-mock", "Orders",
                 "RatchetKafka", "RatchetTesting", "Ratchet",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "MetricsTestKit", package: "swift-metrics"),
@@ -114,6 +114,7 @@ let package = Package(
             name: "Orders",
             dependencies: [
                 "Ratchet", "RatchetBroker",
+                .target(name: "RatchetKafka", condition: .when(traits: ["Kafka"])),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

@@ -168,7 +168,17 @@
                 let count = max(0, rd_kafka_consume_batch_queue(queue, 0, messages.baseAddress, messages.count))
                 for index in 0..<count {
                     guard let message = messages[index] else { continue }
-                    if message.pointee.err != RD_KAFKA_RESP_ERR_NO_ERROR { report(message) }
+                    if message.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR {
+                        // Taken for a hole in the log it would be lost.
+                        end(
+                            KafkaError(
+                                .init(RD_KAFKA_RESP_ERR__STATE),
+                                "a message came past the queue of its partition"
+                            )
+                        )
+                    } else {
+                        report(message)
+                    }
                     rd_kafka_message_destroy(message)
                 }
                 if count < messages.count { return }

@@ -1,4 +1,6 @@
 #if Kafka
+    public import Ratchet
+
     /// A Kafka cluster: where a pipeline's source comes from, and its sink.
     ///
     /// ```swift
@@ -42,6 +44,17 @@
             instanceID: String? = nil
         ) async throws -> KafkaSource {
             try await KafkaSource(configuration, topics: topics, group: group, instanceID: instanceID)
+        }
+
+        /// The offsets that each partition of a topic holds, from the first one kept to the one that the next message will
+        /// get. Throws ``/Ratchet/SourceError`` with `unknownTopic`, or ``KafkaError`` when no broker answers.
+        public func logs(of topic: String) async throws -> [TopicPartition: Range<Int64>] {
+            let lookup = try Lookup(configuration, group: nil)
+            guard let replicas = try await lookup.replicas(of: topic) else {
+                throw SourceError(.unknownTopic, "no topic '\(topic)' in the cluster")
+            }
+            let partitions = replicas.indices.map { TopicPartition(topic, $0) }
+            return Dictionary(uniqueKeysWithValues: zip(partitions, try await lookup.logs(of: partitions)))
         }
 
         /// A sink that waits for all in-sync replicas. Connects with its first batch.

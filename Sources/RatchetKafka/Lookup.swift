@@ -93,20 +93,30 @@
                 guard entry.code == RD_KAFKA_RESP_ERR_NO_ERROR else {
                     throw KafkaError(entry.code, "the committed offset of \(partition)")
                 }
-                var (low, high) = (Int64(0), Int64(0))
-                let code = rd_kafka_query_watermark_offsets(
-                    client.handle,
-                    partition.topic,
-                    Int32(clamping: partition.partition),
-                    &low,
-                    &high,
-                    timeout
-                )
-                guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code, "the log of \(partition)") }
+                let log = try Self.log(of: partition, client.handle, timeout)
                 let offset =
                     entry.offset < 0 ? nil : CommittedOffset(offset: entry.offset, metadata: entry.metadata ?? "")
-                return Place(committed: offset, log: low..<max(low, high))
+                return Place(committed: offset, log: log)
             }
+        }
+
+        /// What the logs of partitions hold.
+        func logs(of partitions: [TopicPartition]) async throws -> [Range<Int64>] {
+            try await blocking { client, timeout in
+                try partitions.map { try Self.log(of: $0, client, timeout) }
+            }
+        }
+
+        private static func log(
+            of partition: TopicPartition,
+            _ client: OpaquePointer,
+            _ timeout: Int32
+        ) throws -> Range<Int64> {
+            var (low, high) = (Int64(0), Int64(0))
+            let number = Int32(clamping: partition.partition)
+            let code = rd_kafka_query_watermark_offsets(client, partition.topic, number, &low, &high, timeout)
+            guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code, "the log of \(partition)") }
+            return low..<max(low, high)
         }
 
         /// What is found at an offset.

@@ -68,6 +68,21 @@
             #expect(try await texts(cluster, topic) == ["a", "b", "c"])
         }
 
+        @Test("A producer that has fallen out with the cluster says so, and sends nothing more")
+        func fatal() async throws {
+            let cluster = try MockCluster(brokers: 1)
+            let topic = try await cluster.newTopic()
+            let sink = try cluster.kafka.sink()
+            try cluster.process.tell("errors \(Self.produce) 45 1")
+            let error = await #expect(throws: KafkaError.self) {
+                try await sink.send(try batch(["a", "b"], to: topic))
+            }
+            #expect(error?.isFatal == true, "\(String(describing: error))")
+            #expect((sink.failure as? KafkaError)?.isFatal == true)
+            await #expect(throws: KafkaError.self) { try await sink.send(try batch(["c"], to: topic)) }
+            #expect(try await texts(cluster, topic).isEmpty)
+        }
+
         @Test("Keys go to the partitions that the in-process broker gives them")
         func placement() async throws {
             let cluster = try MockCluster(brokers: 1)
