@@ -81,7 +81,7 @@ struct OrdersRun: Sendable {
                 let partitions = try broker.describe(Billing.orders).partitions
                 return Dictionary(uniqueKeysWithValues: partitions.map { ($0.partition, $0.log) })
             }
-        case .kafka(let topic): try await topic.reading()
+        case .kafka(let topic): try await topic.reading(logger)
         }
     }
 

@@ -1,3 +1,4 @@
+import Logging
 import Ratchet
 
 #if Kafka
@@ -38,8 +39,10 @@ struct KafkaTopic: Sendable, Hashable {
 
     #if Kafka
         /// Throws ``Failure`` when it cannot be read.
-        func reading() async throws -> Reading {
-            let kafka = Kafka(server)
+        func reading(_ logger: Logger) async throws -> Reading {
+            var configuration = KafkaConfiguration(servers: [server])
+            configuration.logger = logger
+            let kafka = Kafka(configuration)
             do {
                 let source = try await kafka.subscribe(to: topic, as: Billing.group)
                 _ = try await kafka.logs(of: topic)
@@ -50,7 +53,7 @@ struct KafkaTopic: Sendable, Hashable {
         }
     #else
         /// Throws ``Failure``: this program is without a client of Kafka.
-        func reading() async throws -> Reading {
+        func reading(_ logger: Logger) async throws -> Reading {
             throw Failure(
                 .unusable,
                 "built without Kafka: swift run --traits Kafka orders --source kafka://\(server)/\(topic)"

@@ -27,7 +27,8 @@
                 \(lines.joined(separator: "\n"))
                 END
                 timeout -s KILL 4 \(run) >/dev/null 2>&1 || true
-                \(run) >\(folder)/summary
+                \(run) >\(folder)/summary 2>\(folder)/errors
+                test ! -s \(folder)/errors
                 grep '"published":800,"processed":600,"duplicates":200,' \(folder)/summary >/dev/null
                 grep '"customers":50,"totalCents":180300,"receipts":600,' \(folder)/summary >/dev/null
                 rm -r \(folder)
