@@ -7,12 +7,14 @@ let package = Package(
         .library(name: "Ratchet", targets: ["Ratchet"]),
         .library(name: "RatchetBroker", targets: ["RatchetBroker"]),
         .library(name: "RatchetTesting", targets: ["RatchetTesting"]),
+        .library(name: "RatchetKafka", targets: ["RatchetKafka"]),
         .executable(name: "orders", targets: ["Orders"]),
         .executable(name: "getting-started", targets: ["GettingStarted"]),
         .executable(name: "prove-your-handler", targets: ["ProveYourHandler"]),
         .executable(name: "loss-lab", targets: ["LossLab"]),
     ],
     traits: [
+        .trait(name: "Kafka", description: "The connector to Kafka; needs librdkafka-dev."),
         // Tests/crash builds with it; every other build is without a trace of it.
         .trait(name: "CrashPoints", description: "Places where RATCHET_CRASH_AT=name:n kills the process, for tests."),
         // Tests/torture --broken builds with it; every other build is without a trace of it.
@@ -73,10 +75,46 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ]
         ),
+        // Without the trait Kafka these are empty, and librdkafka is not looked for.
+        .systemLibrary(
+            name: "CRdkafka",
+            pkgConfig: "rdkafka",
+            providers: [.apt(["librdkafka-dev"]), .brew(["librdkafka"])]
+        ),
+        .target(
+            name: "RatchetKafka",
+            dependencies: [
+                .target(name: "CRdkafka", condition: .when(traits: ["Kafka"])),
+                "LMDB", "Ratchet",
+                .product(name: "CoreMetrics", package: "swift-metrics"),
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
+            ]
+        ),
+        // librdkafka's mock cluster, as a process of its own.
+        .executableTarget(
+            name: "kafka-mock",
+            dependencies: [.target(name: "CRdkafka", condition: .when(traits: ["Kafka"]))],
+            path: "Tests/KafkaMock"
+        ),
+        .testTarget(
+            name: "RatchetKafkaTests",
+            dependencies: [
+                .target(name: "CRdkafka", condition: .when(traits: ["Kafka"])),
+                // Run as programs of their own, from beside the tests.
+                "kafka-mock", "Orders",
+                "RatchetKafka", "RatchetTesting", "Ratchet",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "MetricsTestKit", package: "swift-metrics"),
+                .product(name: "ServiceLifecycleTestKit", package: "swift-service-lifecycle"),
+            ]
+        ),
         .executableTarget(
             name: "Orders",
             dependencies: [
                 "Ratchet", "RatchetBroker",
+                .target(name: "RatchetKafka", condition: .when(traits: ["Kafka"])),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

@@ -27,7 +27,12 @@ enum Billing {
 
     /// Adds each purchase to its customer's balance and publishes its receipt, both exactly once: they are one
     /// transaction with the record of the purchase's id and with the offset.
-    static func pipeline(broker: Broker, ledger: Ledger, logger: Logger) -> Pipeline<Purchase> {
+    static func pipeline(
+        from source: any Source,
+        broker: Broker,
+        ledger: Ledger,
+        logger: Logger
+    ) -> Pipeline<Purchase> {
         var configuration = PipelineConfiguration()
         configuration.logger = logger
         configuration.outboxBatch = 4_000
@@ -36,7 +41,7 @@ enum Billing {
         configuration.retries.decision = { error, _ in error is BalanceOverflow ? .deadLetter : .retry }
         return Pipeline(
             "billing",
-            from: broker.subscribe(to: orders, as: group),
+            from: source,
             ledger: ledger,
             decoding: .json(Purchase.self),
             identifiedBy: .field { $0.id },

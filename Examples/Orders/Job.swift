@@ -1,21 +1,22 @@
 import Ratchet
-import RatchetBroker
 import ServiceLifecycle
 
-/// The service that gives the run its end: it publishes the input, waits until all of it is settled, and returns; the
-/// group then shuts down the pipeline, which empties the outbox, and the broker. A shutdown from outside ends it early.
+/// The service that gives the run its end: it publishes the input, if there is one, waits until all that there is by then
+/// is settled, and returns; the group then shuts down the pipeline, which empties the outbox, and the broker. A shutdown
+/// from outside ends it early.
 struct Job: Service {
-    let publisher: Publisher
+    let publisher: Publisher?
+    let reading: Reading
     let pipeline: Pipeline<Purchase>
     let progress: RunProgress
 
     func run() async throws {
         do {
             try await cancelWhenGracefulShutdown {
-                try await publisher.run()
-                let topic = try publisher.broker.describe(Billing.orders)
-                let ends = topic.partitions.map { ($0.partition, $0.log.upperBound) }
-                await pipeline.settled(through: Dictionary(uniqueKeysWithValues: ends))
+                try await publisher?.run()
+                let held = try await reading.held()
+                if publisher == nil { progress.published(held.values.reduce(0) { $0 + $1.count }) }
+                await pipeline.settled(through: held.mapValues(\.upperBound))
                 try Task.checkCancellation()
                 progress.complete()
             }

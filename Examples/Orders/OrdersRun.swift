@@ -3,10 +3,9 @@ import Ratchet
 import RatchetBroker
 import ServiceLifecycle
 
-/// One run: opens the state, publishes and processes the input, counts what came of it.
+/// One run: opens the state, publishes the input if there is one, processes the purchases, counts what came of it.
 struct OrdersRun: Sendable {
-    let input: Input
-    let repeats: Repeats
+    let origin: Origin
     let state: StateFolder
     let logger: Logger
 
@@ -53,9 +52,10 @@ struct OrdersRun: Sendable {
         try await Billing.createTopics(in: broker)
         let before = try ledger.totals()
         let progress = RunProgress()
-        let pipeline = Billing.pipeline(broker: broker, ledger: ledger, logger: logger)
-        let publisher = Publisher(broker: broker, input: input, repeats: repeats, progress: progress)
-        let job = Job(publisher: publisher, pipeline: pipeline, progress: progress)
+        let reading = try await reading(broker)
+        let pipeline = Billing.pipeline(from: reading.source, broker: broker, ledger: ledger, logger: logger)
+        let publisher = publisher(broker, progress)
+        let job = Job(publisher: publisher, reading: reading, pipeline: pipeline, progress: progress)
         // They are shut down from the last to the first: nothing more is published, then the pipeline settles what it
         // has.
         let group = ServiceGroup(
@@ -70,6 +70,23 @@ struct OrdersRun: Sendable {
             )
         )
         try await group.run()
-        return try await Summary(broker: broker, ledger: ledger, before: before, progress: progress.current)
+        let held = try await reading.held().values.reduce(0) { $0 + $1.count }
+        return try await Summary(broker, ledger, published: held, before: before, progress: progress.current)
+    }
+
+    private func reading(_ broker: Broker) async throws -> Reading {
+        switch origin {
+        case .input:
+            Reading(source: broker.subscribe(to: Billing.orders, as: Billing.group)) {
+                let partitions = try broker.describe(Billing.orders).partitions
+                return Dictionary(uniqueKeysWithValues: partitions.map { ($0.partition, $0.log) })
+            }
+        case .kafka(let topic): try await topic.reading(logger)
+        }
+    }
+
+    private func publisher(_ broker: Broker, _ progress: RunProgress) -> Publisher? {
+        guard case .input(let input, let repeats) = origin else { return nil }
+        return Publisher(broker: broker, input: input, repeats: repeats, progress: progress)
     }
 }

@@ -8,7 +8,7 @@ import UnixSignals
 struct RunCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
-        abstract: "Publish purchases and process each of them exactly once."
+        abstract: "Publish purchases, or take them from a topic of others, and process each of them exactly once."
     )
 
     @Option(help: "Read purchases from this file, one JSON object a line; - for standard input.")
@@ -16,6 +16,9 @@ struct RunCommand: AsyncParsableCommand {
 
     @Option(help: "Make up so many purchases instead.")
     var generate: Int?
+
+    @Option(help: "Process what a topic of Kafka holds instead: kafka://HOST:PORT/TOPIC.")
+    var source: String?
 
     @Option(help: "What the purchases are made up from, and which ones are repeated.")
     var seed: UInt64 = 1
@@ -34,6 +37,12 @@ struct RunCommand: AsyncParsableCommand {
 
     func validate() throws {
         if input != nil, generate != nil { throw ValidationError("Choose one of --input and --generate.") }
+        if source != nil, input != nil || generate != nil || duplicates != 0 {
+            throw ValidationError("With --source nothing is published: leave out --input, --generate and --duplicates.")
+        }
+        if let source, KafkaTopic(source) == nil {
+            throw ValidationError("--source must be kafka://HOST:PORT/TOPIC.")
+        }
         if let generate, generate < 0 { throw ValidationError("--generate must be 0 or more.") }
         guard 0...1 ~= duplicates else { throw ValidationError("--duplicates must be 0 to 1.") }
     }
@@ -42,11 +51,10 @@ struct RunCommand: AsyncParsableCommand {
         let logger = makeLogger()
         try await Failure.reporting {
             // The input first: if it cannot be read, no folder is made.
-            let source = try input.map { try Input.open($0) } ?? .generated(count: generate ?? 100_000, seed: seed)
+            let origin = try origin()
             let folder = try StateFolder.forRun(state)
             let run = OrdersRun(
-                input: source,
-                repeats: Repeats(share: duplicates, seed: seed),
+                origin: origin,
                 state: folder,
                 logger: logger
             )
@@ -58,6 +66,12 @@ struct RunCommand: AsyncParsableCommand {
             }
             try folder.removeIfTemporary()
         }
+    }
+
+    private func origin() throws -> Origin {
+        if let topic = source.flatMap({ KafkaTopic($0) }) { return .kafka(topic) }
+        let input = try input.map { try Input.open($0) } ?? .generated(count: generate ?? 100_000, seed: seed)
+        return .input(input, Repeats(share: duplicates, seed: seed))
     }
 
     private func makeLogger() -> Logger {

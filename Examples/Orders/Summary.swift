@@ -3,7 +3,7 @@ import RatchetBroker
 
 /// What came of everything in a state folder, and of this run.
 struct Summary: Sendable {
-    /// Messages in topic `orders`.
+    /// Messages in the topic of the purchases.
     var published = 0
     var totals: LedgerTotals
     /// What the totals were before this run.
@@ -17,11 +17,17 @@ struct Summary: Sendable {
     var progress: RunProgress.State
     var seconds = 0.0
 
-    init(broker: Broker, ledger: Ledger, before: LedgerTotals, progress: RunProgress.State) async throws {
+    init(
+        _ broker: Broker,
+        _ ledger: Ledger,
+        published: Int,
+        before: LedgerTotals,
+        progress: RunProgress.State
+    ) async throws {
+        self.published = published
         self.before = before
         self.progress = progress
         totals = try ledger.totals()
-        published = try broker.describe(Billing.orders).partitions.reduce(0) { $0 + Int($1.log.upperBound) }
         unsent = try ledger.reader.outboxCount()
         try ledger.reader.forEach(in: Billing.balances) { _, cents in
             customers += 1

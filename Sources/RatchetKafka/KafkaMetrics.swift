@@ -1,0 +1,70 @@
+#if Kafka
+    internal import CRdkafka
+    import CoreMetrics
+    import Metrics
+    import Ratchet
+    import Synchronization
+
+    /// A consumer's instruments, made once for each partition from librdkafka's statistics.
+    final class KafkaMetrics: Sendable {
+        private struct Gauges {
+            /// How many messages of the log the group has not committed.
+            let lag: Gauge
+            /// How many messages wait in librdkafka.
+            let prefetched: Gauge
+        }
+
+        private let group: String
+        private let factory: any MetricsFactory
+        private let gauges = Mutex<[TopicPartition: Gauges]>([:])
+        /// The offset behind what the group has committed, of the member's partitions.
+        private let positions = Mutex<[TopicPartition: Int64]>([:])
+
+        init(group: String, factory: any MetricsFactory) {
+            self.group = group
+            self.factory = factory
+        }
+
+        /// The group has committed everything before `offset`.
+        func committed(_ partition: TopicPartition, _ offset: Int64) { positions.withLock { $0[partition] = offset } }
+
+        /// The partitions are others' to measure.
+        func forget(_ partitions: [TopicPartition]) {
+            positions.withLock { positions in
+                for partition in partitions { positions[partition] = nil }
+            }
+        }
+
+        /// Takes over what librdkafka's statistics say.
+        func record(_ json: UnsafeRawBufferPointer, _ reports: ClientReports) {
+            do {
+                for measured in try StatisticsReport(json).partitions {
+                    let gauges = gauges(of: measured.partition)
+                    if let end = measured.end, let position = positions.withLock({ $0[measured.partition] }) {
+                        gauges.lag.record(max(0, end - position))
+                    }
+                    gauges.prefetched.record(measured.prefetched)
+                }
+            } catch {
+                reports.failed(RD_KAFKA_RESP_ERR__BAD_MSG, "the client's statistics cannot be read: \(error)")
+            }
+        }
+
+        private func gauges(of partition: TopicPartition) -> Gauges {
+            gauges.withLock { gauges in
+                if let known = gauges[partition] { return known }
+                let dimensions = [
+                    ("messaging.system", "kafka"), ("messaging.consumer.group.name", group),
+                    ("messaging.destination.name", partition.topic),
+                    ("messaging.destination.partition.id", "\(partition.partition)"),
+                ]
+                let new = Gauges(
+                    lag: Gauge(label: "ratchet.kafka.lag", dimensions: dimensions, factory: factory),
+                    prefetched: Gauge(label: "ratchet.kafka.prefetched", dimensions: dimensions, factory: factory)
+                )
+                gauges[partition] = new
+                return new
+            }
+        }
+    }
+#endif

@@ -1,0 +1,143 @@
+#if Kafka
+    public import Ratchet
+    import Synchronization
+
+    /// One membership in a consumer group of Kafka. Leaves the group when it is closed, or with its last reference.
+    ///
+    /// A thread of its own keeps the member alive, whatever its pipeline does; a pipeline that takes no event for the
+    /// rebalance timeout is given up by the group.
+    public final class KafkaSession: SourceSession {
+        private static let maximumMetadata = 4_096
+
+        private let thread: ConsumerThread
+        private let time: TimeSource
+
+        init(_ thread: ConsumerThread, time: TimeSource) {
+            self.thread = thread
+            self.time = time
+        }
+
+        deinit { thread.stop() }
+
+        /// The next event; waits until there is one. Events come before messages; partitions with messages take turns.
+        /// While brokers cannot be reached it waits: the client goes on trying.
+        ///
+        /// Throws ``/Ratchet/SourceError`` with `offsetOutOfRange` when the log has no message that comes next in a
+        /// partition and never will, and with `corrupted` when a batch is damaged: both until that partition is started
+        /// elsewhere, and in turn with what the other partitions have. ``KafkaError`` when the group or the topic is not
+        /// for this client, or another member has taken its instance id; `CancellationError` when cancelled.
+        public func next() async throws -> SourceEvent {
+            try thread.state.withLock { state throws(SourceError) in try state.enterNext(now: time.monotonic()) }
+            defer { thread.state.withLock { $0.leaveNext(now: time.monotonic()) } }
+            while true {
+                try Task.checkCancellation()
+                switch thread.state.withLock({ $0.step() }) {
+                case .event(let event):
+                    // There may be something else to be served now.
+                    thread.wake()
+                    return event
+                case .failure(let error): throw error
+                case .messages(let batch, let makesRoom):
+                    if makesRoom { thread.wake() }
+                    return .messages(batch)
+                case .wait: try await wait()
+                }
+            }
+        }
+
+        private func wait() async throws {
+            try await withTaskCancellationHandler {
+                try await withCheckedThrowingContinuation { continuation in
+                    let outcome = thread.state.withLock { $0.wait(continuation) }
+                    if let outcome { continuation.resume(with: outcome) }
+                }
+            } onCancel: {
+                thread.state.withLock { $0.cancelWait() }?.resume(throwing: CancellationError())
+            }
+        }
+
+        /// Begins the delivery of an assigned partition, or moves it. Throws ``/Ratchet/SourceError``: `notAssigned` or
+        /// `fenced`; ``KafkaError`` when the client refuses. An offset that the log does not hold is told by ``next()``.
+        public func start(_ partition: TopicPartition, at offset: Int64, generation: Int64) async throws {
+            try await onThread { thread, continuation in
+                continuation.resume(
+                    with: Result { try thread.begin(partition, at: offset, generation: generation) }
+                )
+            }
+        }
+
+        /// Stops or resumes the delivery of one partition; of one that is not assigned, nothing. The client goes on
+        /// fetching it up to `queued.max.messages.kbytes`.
+        public func setPaused(_ paused: Bool, _ partition: TopicPartition) {
+            thread.state.withLock { $0.setPaused(paused, partition) }?.resume()
+            if !paused { thread.wake() }
+        }
+
+        /// Commits positions; the group's coordinator has them when this returns. Throws ``/Ratchet/SourceError``: `fenced`
+        /// when the member does not own a partition under the commit's generation, or the group has gone on without it,
+        /// and then commits none; `invalidArgument` for metadata of over 4,096 bytes; `closed`. ``KafkaError`` when the
+        /// coordinator could not be reached or has refused: then some or all may be committed all the same.
+        public func commit(_ commits: [OffsetCommit]) async throws {
+            try thread.state.withLock { state throws(SourceError) in
+                for commit in commits { try Self.check(commit, state) }
+            }
+            guard !commits.isEmpty else { return }
+            let list = PartitionList(
+                commits.map { .init(partition: $0.partition, offset: $0.offset, metadata: $0.metadata) }
+            )
+            try await onThread { $0.commit(list, $1) }
+        }
+
+        private static func check(_ commit: OffsetCommit, _ state: SessionState) throws(SourceError) {
+            guard !state.hasEnded else { throw SourceError(.closed, "the session has ended") }
+            guard commit.metadata.utf8.count <= maximumMetadata, commit.offset >= 0 else {
+                throw SourceError(
+                    .invalidArgument,
+                    "offset \(commit.offset) of \(commit.partition) with \(commit.metadata.utf8.count) bytes of metadata: from 0 on, with 4,096 at the most"
+                )
+            }
+            do {
+                _ = try state.index(of: commit.partition, generation: commit.generation)
+            } catch {
+                throw SourceError(.fenced, error.detail)
+            }
+        }
+
+        /// Gives revoked partitions back; the next owner is assigned them. Others are left alone.
+        public func release(_ partitions: [TopicPartition]) async {
+            if thread.state.withLock({ $0.release(partitions) }) { thread.wake() }
+        }
+
+        /// The record at `offset`, nil when the log does not hold it. Waits while the partition's leader cannot be
+        /// reached. Throws ``/Ratchet/SourceError``: `notAssigned`; ``KafkaError`` when it cannot be read.
+        public func message(at offset: Int64, of partition: TopicPartition) async throws -> Message? {
+            while true {
+                try Task.checkCancellation()
+                let generation = try thread.state.withLock { state throws(SourceError) in
+                    state.fetches[try state.index(of: partition)].generation
+                }
+                switch try await thread.lookup.record(at: offset, of: partition, generation: generation) {
+                case .message(let message): return message
+                case .nothing: return nil
+                case .noAnswer: continue
+                }
+            }
+        }
+
+        /// Leaves the group; what is in flight can no longer be committed. Returns once the group has been told, or cannot
+        /// be within the session timeout. Idempotent; wakes ``next()``.
+        public func close() async {
+            thread.stop()
+            await thread.ended.wait()
+        }
+
+        private func onThread(
+            _ body: @escaping @Sendable (ConsumerThread, CheckedContinuation<Void, any Error>) -> Void
+        ) async throws {
+            try await withCheckedThrowingContinuation { continuation in
+                let isTaken = thread.submit { body($0, continuation) }
+                if !isTaken { continuation.resume(throwing: SourceError(.closed, "the session has ended")) }
+            }
+        }
+    }
+#endif

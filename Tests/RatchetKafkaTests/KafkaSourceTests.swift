@@ -1,0 +1,126 @@
+#if Kafka
+    import CoreMetrics
+    import MetricsTestKit
+    import Ratchet
+    import RatchetKafka
+    import RatchetTesting
+    import Testing
+
+    /// What a source does beside the conformance suite's promises. Each test has a cluster of its own.
+    @Suite(.timeLimit(.minutes(5)), .serialized) struct KafkaSourceTests {
+        private static let offsetCommit = 8
+
+        private func session(
+            _ cluster: MockCluster,
+            _ topic: String,
+            _ group: String,
+            instanceID: String? = nil
+        ) async throws -> any SourceSession {
+            try await cluster.kafka.subscribe(to: topic, as: group, instanceID: instanceID).open()
+        }
+
+        private func commit(_ assignment: Assignment, _ offset: Int64) -> OffsetCommit {
+            OffsetCommit(
+                partition: assignment.partition,
+                offset: offset,
+                generation: assignment.generation,
+                metadata: "m"
+            )
+        }
+
+        @Test("What kcat sends arrives with its key and headers, in the partition of its key")
+        func foreignProducer() async throws {
+            let cluster = try MockCluster()
+            let topic = try await cluster.newTopic(partitions: 3)
+            try await Shell.run(
+                "printf 'foobar:one\\nfoobar:two\\n' | kcat -P -b \(cluster.process.servers) -t \(topic) -K: "
+                    + "-H message-id=id-1 -H empty= -X topic.partitioner=murmur2_random 2>/dev/null"
+            )
+            let session = try await session(cluster, topic, MockCluster.newName("group"))
+            for assignment in try await session.assigned() {
+                try await session.start(assignment.partition, at: 0, generation: assignment.generation)
+            }
+            let messages = try await session.messages(2)
+            #expect(messages.map(\.text) == ["one", "two"])
+            for message in messages {
+                #expect(message.key == Array("foobar".utf8))
+                #expect(message.headers == [.messageID("id-1"), Header("empty", [])])
+                #expect(message.timestamp > 1_500_000_000_000)
+                #expect(message.partition == Int(Int32(-790_332_482) & 0x7FFF_FFFF) % 3)
+            }
+            await session.close()
+        }
+
+        @Test("A commit that the group has gone on without is fenced, one that cannot be taken now may be tried again")
+        func commitErrors() async throws {
+            let cluster = try MockCluster(brokers: 1)
+            let topic = try await cluster.newTopic()
+            try await cluster.produce([.text("a", to: topic)])
+            let session = try await session(cluster, topic, MockCluster.newName("group"))
+            let assignment = try await session.assigned()[0]
+            try cluster.process.tell("errors \(Self.offsetCommit) 27 1")
+            let passing = await #expect(throws: KafkaError.self) { try await session.commit([commit(assignment, 1)]) }
+            #expect(passing?.isRetriable == true)
+            try await session.commit([commit(assignment, 1)])
+            try cluster.process.tell("errors \(Self.offsetCommit) 22 1")
+            let final = await #expect(throws: SourceError.self) { try await session.commit([commit(assignment, 1)]) }
+            #expect(final?.code == .fenced)
+            await session.close()
+        }
+
+        @Test("An offset that the log does not hold is told, and the partition can be started elsewhere")
+        func outOfRange() async throws {
+            let cluster = try MockCluster(brokers: 1)
+            let topic = try await cluster.newTopic()
+            try await cluster.produce((0..<5).map { .text("\($0)", to: topic) })
+            let session = try await session(cluster, topic, MockCluster.newName("group"))
+            let assignment = try await session.assigned()[0]
+            try await session.start(assignment.partition, at: 1_000, generation: assignment.generation)
+            let error = await #expect(throws: SourceError.self) { try await session.messages(1) }
+            #expect(error?.code == .offsetOutOfRange)
+            for offset in [3, 0] as [Int64] {
+                try await session.start(assignment.partition, at: offset, generation: assignment.generation)
+                #expect(try await session.messages(5 - Int(offset)).map(\.offset) == Array(offset..<5))
+            }
+            await session.close()
+        }
+
+        @Test("A static member that comes back has its partition again, under a generation that is newer")
+        func staticMember() async throws {
+            let cluster = try MockCluster(brokers: 1)
+            let topic = try await cluster.newTopic()
+            let group = MockCluster.newName("group")
+            var last: Int64 = 0
+            for _ in 0..<2 {
+                let session = try await session(cluster, topic, group, instanceID: "one")
+                let generation = try await session.assigned()[0].generation
+                #expect(generation > last)
+                last = generation
+                await session.close()
+            }
+        }
+
+        @Test("Lag is measured for each partition")
+        func lag() async throws {
+            let cluster = try MockCluster(brokers: 1)
+            let topic = try await cluster.newTopic()
+            try await cluster.produce((0..<5).map { .text("\($0)", to: topic) })
+            let metrics = TestMetrics()
+            var configuration = cluster.configuration
+            configuration.metrics = metrics
+            configuration.statisticsInterval = .milliseconds(100)
+            let group = MockCluster.newName("group")
+            let session = try await Kafka(configuration).subscribe(to: topic, as: group).open()
+            let assignment = try await session.assigned()[0]
+            try await session.start(assignment.partition, at: 0, generation: assignment.generation)
+            _ = try await session.messages(5)
+            try await session.commit([commit(assignment, 2)])
+            var lag: Double?
+            while lag != 3 {
+                try await Task.sleep(for: .milliseconds(20))
+                lag = metrics.recorders.last { $0.label == "ratchet.kafka.lag" }?.lastValue
+            }
+            await session.close()
+        }
+    }
+#endif
