@@ -23,7 +23,7 @@ extension Platform {
     private static let stackSize = 8 << 20
 
     /// Starts a thread that nobody waits for.
-    static func startThread(name: String, _ body: @escaping @Sendable () -> Void) {
+    package static func startThread(name: String, _ body: @escaping @Sendable () -> Void) {
         let argument = Unmanaged.passRetained(Start(name: name, body: body)).toOpaque()
         let number = withUnsafeTemporaryAllocation(of: pthread_attr_t.self, capacity: 1) { attributes in
             create(attributes.baseAddress!, argument)

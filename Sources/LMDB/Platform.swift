@@ -7,7 +7,7 @@
 #endif
 
 /// The calls to the operating system that this module makes, each under one name on every platform.
-enum Platform {
+package enum Platform {
     static let noSpace = ENOSPC
     static let inputOutput = EIO
     static let diskFull = [ENOSPC, EDQUOT]
