@@ -1,0 +1,222 @@
+#if RabbitMQ
+    import Ratchet
+    import Testing
+
+    @testable import RatchetRabbitMQ
+
+    extension RabbitMQ {
+        @Suite struct SinkTests {
+            private static func declare(_ topology: RabbitMQTopology) async throws -> RabbitMQAddress {
+                let address = try await RabbitMQServer.running().address
+                try await topology.declare(at: address, configuration: .quick)
+                return address
+            }
+
+            private static func topology(_ queue: RabbitMQQueue) -> RabbitMQTopology {
+                var topology = RabbitMQTopology()
+                topology.add(queue)
+                return topology
+            }
+
+            private static func texts(_ queue: String, _ address: RabbitMQAddress) async throws -> [String] {
+                try await PlainReader.contents(of: queue, at: address).map(\.text)
+            }
+
+            @Test("A full queue's nacks are failures, those of a key behind them too, and what was confirmed is there")
+            func nacks() async throws {
+                var queue = RabbitMQQueue("full")
+                queue.maximumLength = 5
+                let address = try await Self.declare(Self.topology(queue))
+                let sink = try RabbitMQSink(at: address, configuration: .quick)
+                let batch = try OutgoingBatch((0..<60).map { OutgoingMessage.numbered($0, to: "full", keys: 3) })
+                let failures = try await sink.send(batch)
+                #expect(failures.count >= 30)
+                #expect(failures.allSatisfy { ($0.error as? RabbitMQError)?.code == .nacked }, "\(failures)")
+                let confirmed = (0..<60).filter { index in !failures.contains { $0.index == index } }
+                #expect(try await Self.texts("full", address) == confirmed.map { "\($0)" })
+                for key in 0..<3 {
+                    let first = failures.first { $0.index % 3 == key }?.index ?? 60
+                    #expect(confirmed.filter { $0 % 3 == key }.allSatisfy { $0 < first })
+                }
+                await sink.close()
+            }
+
+            @Test("A server that crashes fails what it had not confirmed; sent again, all is there, each key in order")
+            func crash() async throws {
+                let server = try await RabbitMQServer.running()
+                let address = try await Self.declare(Self.topology(RabbitMQQueue("sink-crash", kind: .classic)))
+                let sink = try RabbitMQSink(at: address, configuration: .quick)
+                var left = (0..<2_000).map { OutgoingMessage.numbered($0, to: "sink-crash") }
+                // So that some are confirmed before.
+                #expect(try await sink.send(OutgoingBatch(left.prefix(100))).isEmpty)
+                left.removeFirst(100)
+                let batch = try OutgoingBatch(left)
+                async let first = sink.send(batch)
+                try await server.crash()
+                var failures = try await first
+                while !failures.isEmpty {
+                    left = failures.map { left[$0.index] }
+                    failures = try await sink.send(OutgoingBatch(left))
+                }
+                await sink.close()
+                let found = try await PlainReader.contents(of: "sink-crash", at: address).compactMap { Int($0.text) }
+                #expect(Set(found) == Set(0..<2_000))
+                for key in 0..<7 {
+                    var seen: Set<Int> = []
+                    let firsts = found.filter { $0 % 7 == key && seen.insert($0).inserted }
+                    #expect(firsts == firsts.sorted())
+                }
+            }
+
+            @Test("A transient message is gone after a restart, and a persistent one is there")
+            func transient() async throws {
+                let server = try await RabbitMQServer.running()
+                let address = try await Self.declare(Self.topology(RabbitMQQueue("transient", kind: .classic)))
+                let sink = try RabbitMQSink(at: address, configuration: .quick)
+                var messages = (0..<4).map { OutgoingMessage.numbered($0, to: "transient") }
+                messages[1].isPersistent = false
+                #expect(try await sink.send(OutgoingBatch(messages)).isEmpty)
+                try await server.crash()
+                #expect(try await Self.texts("transient", address) == ["0", "2", "3"])
+                await sink.close()
+            }
+
+            @Test(
+                "An exchange routes by topic, and what it has no queue for fails",
+                arguments: [
+                    RabbitMQSinkSettings.Confirmation.confirms, .transactions,
+                ]
+            )
+            func exchange(_ confirmation: RabbitMQSinkSettings.Confirmation) async throws {
+                let name = "routed-\(confirmation)"
+                var topology = Self.topology(RabbitMQQueue(name))
+                topology.exchanges.append(RabbitMQExchange(name, kind: .topic))
+                topology.bindings.append(RabbitMQBinding(queue: name, exchange: name, routingKey: "order.*"))
+                let address = try await Self.declare(topology)
+                let settings = RabbitMQSinkSettings.with {
+                    $0.routing = .exchange(name)
+                    $0.confirmation = confirmation
+                }
+                let sink = try RabbitMQSink(at: address, settings: settings, configuration: .quick)
+                let batch = try OutgoingBatch(
+                    ["order.new", "payment.new", "order.old"].enumerated().map { .numbered($0, to: $1) }
+                )
+                let failures = try await sink.send(batch)
+                #expect(failures.map(\.index) == [1])
+                #expect((failures.first?.error as? MessageError)?.code == .unknownTopic)
+                #expect(try await Self.texts(name, address) == ["0", "2"])
+                await sink.close()
+            }
+
+            @Test("An exchange that is not there fails every message, and says so")
+            func missingExchange() async throws {
+                let address = try await RabbitMQServer.running().address
+                let settings = RabbitMQSinkSettings.with { $0.routing = .exchangeByKey("nowhere") }
+                let sink = try RabbitMQSink(at: address, settings: settings, configuration: .quick)
+                let failures = try await sink.send(OutgoingBatch([.numbered(0, to: "q"), .numbered(1, to: "q")]))
+                #expect(failures.map { ($0.error as? RabbitMQError)?.code } == [.notFound, .notFound])
+                await sink.close()
+            }
+
+            @Test("A send that is cancelled ends, and a sink that is closed sends nothing")
+            func ends() async throws {
+                let server = try await RabbitMQServer.running()
+                let address = try await Self.declare(Self.topology(RabbitMQQueue("ends")))
+                let sink = try RabbitMQSink(at: address, configuration: .quick)
+                #expect(try await sink.send(OutgoingBatch([.numbered(0, to: "ends")])).isEmpty)
+                try await server.order("pause")
+                await withTaskGroup(of: Void.self) { group in
+                    group.addTask {
+                        await #expect(throws: CancellationError.self) {
+                            try await sink.send(OutgoingBatch([.numbered(1, to: "ends")]))
+                        }
+                    }
+                    group.cancelAll()
+                }
+                try await server.order("resume")
+                await sink.close()
+                let error = await #expect(throws: RabbitMQError.self) {
+                    try await sink.send(OutgoingBatch([.numbered(2, to: "ends")]))
+                }
+                #expect(error?.code == .closed)
+            }
+        }
+
+        @Suite struct TopologyTests {
+            @Test("What is there is compared and never changed; what is missing is named, and made")
+            func declaring() async throws {
+                let address = try await RabbitMQServer.running().address
+                var topology = RabbitMQTopology()
+                topology.add(RabbitMQQueue("compared"), deadLetters: "compared.dead")
+                let names = ["compared.dead", "compared.dead", "compared"]
+                #expect(try await topology.missing(at: address, configuration: .quick) == names)
+                for _ in 0..<2 { try await topology.declare(at: address, configuration: .quick) }
+                #expect(try await topology.missing(at: address, configuration: .quick) == [])
+                topology.queues[1].maximumLength = 3
+                for isDeclared in [true, false] {
+                    let error = await #expect(throws: RabbitMQError.self) {
+                        if isDeclared {
+                            try await topology.declare(at: address, configuration: .quick)
+                        } else {
+                            _ = try await topology.missing(at: address, configuration: .quick)
+                        }
+                    }
+                    #expect(error?.code == .mismatch)
+                    #expect(error?.detail.contains("compared") ?? false, "\(String(describing: error))")
+                }
+            }
+        }
+
+        @Suite struct AccessTests {
+            @Test("A wrong password is refused at once, and no error has it")
+            func password() async throws {
+                let port = try await RabbitMQServer.running().port
+                let address = try RabbitMQAddress("amqp://guest:geheim@127.0.0.1:\(port)")
+                let source = try RabbitMQSubscription(to: "q", at: address, as: "g", configuration: .quick)
+                let error = await #expect(throws: RabbitMQError.self) { _ = try await source.open() }
+                #expect(error?.code == .accessRefused && error?.isRetriable == false)
+                #expect(error.map { !"\($0)".contains("geheim") } ?? false)
+                var dumped = ""
+                dump(source, to: &dumped)
+                #expect(!dumped.contains("geheim"))
+            }
+
+            @Test("With TLS a server is who the certificate says, or it is refused")
+            func encrypted() async throws {
+                let server = try await RabbitMQServer.running()
+                let plain = try server.address
+                var topology = RabbitMQTopology()
+                topology.add(RabbitMQQueue("encrypted"))
+                try await topology.declare(at: plain, configuration: .quick)
+                let base = "amqps://guest:guest@localhost:\(server.port + 1)"
+                let trusted = try RabbitMQAddress("\(base)?cacertfile=\(server.folder)/tls/ca.pem")
+                let sink = try RabbitMQSink(at: trusted, configuration: .quick)
+                // More than one of TLS's own pieces, both ways.
+                let large = OutgoingMessage(to: "encrypted", payload: Array(repeating: 7, count: 300_000))
+                #expect(try await sink.send(OutgoingBatch([large])).isEmpty)
+                await sink.close()
+                let source = try RabbitMQSubscription(to: "encrypted", at: trusted, as: "g", configuration: .quick)
+                let session = try await source.open()
+                guard case .assigned(let assignments) = try await session.next() else {
+                    Issue.record("nothing was assigned")
+                    return
+                }
+                try await session.start(assignments[0].partition, at: 1, generation: assignments[0].generation)
+                guard case .messages(let batch) = try await session.next() else {
+                    Issue.record("nothing was delivered")
+                    return
+                }
+                #expect(batch[0].payload == large.payload)
+                await session.close()
+                // The system's certificates know nothing of this one.
+                let unknown = try RabbitMQSubscription(
+                    to: "encrypted",
+                    at: RabbitMQAddress("\(base)?cacertfile=/etc/ssl/certs/ca-certificates.crt"),
+                    as: "g",
+                    configuration: .quick
+                )
+                await #expect(throws: RabbitMQError.self) { _ = try await unknown.open() }
+            }
+        }
+    }
+#endif
