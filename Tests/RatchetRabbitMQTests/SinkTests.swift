@@ -118,6 +118,27 @@
                 await sink.close()
             }
 
+            @Test("A server that takes no messages fails them after their time, and takes them once it is well again")
+            func alarm() async throws {
+                let server = try await RabbitMQServer.running()
+                let address = try await Self.declare(Self.topology(RabbitMQQueue("alarm")))
+                let sink = try RabbitMQSink(
+                    at: address,
+                    settings: .with { $0.timeout = .seconds(2) },
+                    configuration: .quick
+                )
+                let batch = try OutgoingBatch((0..<10).map { .numbered($0, to: "alarm", keys: 10) })
+                try await server.order("alarm")
+                let failures = try await sink.send(batch)
+                #expect(failures.map { ($0.error as? RabbitMQError)?.code } == Array(repeating: .timedOut, count: 10))
+                try await server.order("calm")
+                var left = failures
+                while !left.isEmpty { left = try await sink.send(batch) }
+                // What was on its way when the server stopped reading comes first, and again.
+                #expect(Set(try await Self.texts("alarm", address)) == Set((0..<10).map { "\($0)" }))
+                await sink.close()
+            }
+
             @Test("A send that is cancelled ends, and a sink that is closed sends nothing")
             func ends() async throws {
                 let server = try await RabbitMQServer.running()

@@ -200,7 +200,12 @@
             state.withLock { state in
                 guard let index = state.index(of: partition) else { return }
                 state.channels.remove(at: index)
-                state.events.append(.lost([partition]))
+                // Of a channel whose assignment nobody has heard of, nobody hears: events do not pile up.
+                if let unheard = state.events.firstIndex(where: { $0.assigns(partition) }) {
+                    state.events.remove(at: unheard)
+                } else {
+                    state.events.append(.lost([partition]))
+                }
             }
             signal.tell()
         }
@@ -234,6 +239,13 @@
             for continuation in closing { continuation.resume() }
             signal.tell()
             return requests
+        }
+    }
+
+    extension SourceEvent {
+        fileprivate func assigns(_ partition: TopicPartition) -> Bool {
+            guard case .assigned(let assignments) = self else { return false }
+            return assignments.contains { $0.partition == partition }
         }
     }
 #endif
