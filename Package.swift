@@ -245,6 +245,36 @@ let package = Package(
     swiftLanguageModes: [.v6]
 )
 
+// RabbitMQ, by librabbitmq: built with the trait "RabbitMQ", which needs librabbitmq-dev; every other build needs neither.
+package.traits.insert(.trait(name: "RabbitMQ", description: "Sources and sinks on RabbitMQ: RatchetRabbitMQ."))
+package.products.append(.library(name: "RatchetRabbitMQ", targets: ["RatchetRabbitMQ"]))
+package.targets += [
+    .systemLibrary(
+        name: "CRabbitMQ",
+        pkgConfig: "librabbitmq",
+        providers: [.apt(["librabbitmq-dev"]), .brew(["rabbitmq-c"])]
+    ),
+    .target(
+        name: "RatchetRabbitMQ",
+        dependencies: [
+            .target(name: "CRabbitMQ", condition: .when(traits: ["RabbitMQ"])),
+            "LMDB", "Ratchet",
+            .product(name: "Logging", package: "swift-log"),
+            .product(name: "DequeModule", package: "swift-collections"),
+        ]
+    ),
+    .testTarget(
+        name: "RatchetRabbitMQTests",
+        dependencies: [
+            .target(name: "CRabbitMQ", condition: .when(traits: ["RabbitMQ"])),
+            "RatchetRabbitMQ", "Ratchet", "RatchetTesting", "Seeds",
+            .product(name: "Logging", package: "swift-log"),
+            .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        ],
+        exclude: ["produce.py"]
+    ),
+]
+
 for target in package.targets where target.type != .system && target.name != "CFaults" {
     // The smallest program is compiled as a newcomer's.
     if target.name != "Smallest" {

@@ -22,12 +22,24 @@ public struct AuditCheck: Sendable, Hashable {
     public let risk: String
     /// How bad it is.
     public let verdict: Verdict
+
+    /// A check from its parts.
+    package init(name: String, found: String, expected: String, risk: String, verdict: Verdict) {
+        self.name = name
+        self.found = found
+        self.expected = expected
+        self.risk = risk
+        self.verdict = verdict
+    }
 }
 
 /// All that was looked at in a chain.
 public struct AuditReport: Sendable, Hashable, CustomStringConvertible {
     /// In the order in which a message meets them.
     public let checks: [AuditCheck]
+
+    /// A report of checks.
+    package init(checks: [AuditCheck]) { self.checks = checks }
 
     /// The worst of all: fail, then what could not be read, then warn.
     public var verdict: AuditCheck.Verdict {

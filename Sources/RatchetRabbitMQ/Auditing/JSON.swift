@@ -1,0 +1,39 @@
+#if RabbitMQ
+    /// Any JSON: what the management API says of a thing differs from version to version.
+    enum JSON: Decodable, Sendable, Hashable {
+        case object([String: JSON])
+        case array([JSON])
+        case text(String)
+        case number(Double)
+        case flag(Bool)
+        case none
+
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.singleValueContainer()
+            if container.decodeNil() {
+                self = .none
+            } else if let flag = try? container.decode(Bool.self) {
+                self = .flag(flag)
+            } else if let number = try? container.decode(Double.self) {
+                self = .number(number)
+            } else if let text = try? container.decode(String.self) {
+                self = .text(text)
+            } else if let array = try? container.decode([JSON].self) {
+                self = .array(array)
+            } else {
+                self = .object(try container.decode([String: JSON].self))
+            }
+        }
+
+        subscript(_ name: String) -> JSON {
+            guard case .object(let members) = self else { return .none }
+            return members[name] ?? .none
+        }
+
+        var text: String? { if case .text(let text) = self { text } else { nil } }
+        var flag: Bool? { if case .flag(let flag) = self { flag } else { nil } }
+        var items: [JSON]? { if case .array(let items) = self { items } else { nil } }
+        /// A whole number.
+        var integer: Int? { if case .number(let number) = self { Int(exactly: number) } else { nil } }
+    }
+#endif

@@ -1,0 +1,97 @@
+#if RabbitMQ
+    import LMDB
+    import Ratchet
+
+    /// The thread of one connection: it sleeps until the server or this process has something to say, and makes a lost
+    /// connection again. It keeps the heartbeats, whatever handlers do.
+    final class ConnectionThread<Role: ConnectionRole> {
+        /// Frames that are taken before what was asked for has its turn.
+        private static var framesPerTurn: Int { 4_096 }
+
+        private let role: Role
+        private let wakeup: Wakeup
+        private let address: RabbitMQAddress
+        private let configuration: RabbitMQConfiguration
+        private var wire: Wire?
+        private var failures = 0
+        private var retryAt = Int64.min
+
+        private init(_ role: Role, _ wakeup: Wakeup, _ address: RabbitMQAddress, _ configuration: RabbitMQConfiguration)
+        {
+            self.role = role
+            self.wakeup = wakeup
+            self.address = address
+            self.configuration = configuration
+        }
+
+        /// Starts a thread for a role that is made on it; it ends when the role says so.
+        static func start(
+            wakeup: Wakeup,
+            address: RabbitMQAddress,
+            configuration: RabbitMQConfiguration,
+            _ makeRole: @escaping @Sendable () -> Role
+        ) {
+            Platform.startThread(name: "rabbitmq") {
+                ConnectionThread(makeRole(), wakeup, address, configuration).run()
+            }
+        }
+
+        private func run() {
+            while !role.isOver {
+                wakeup.clear()
+                let isBusy = turn(at: configuration.time.monotonic())
+                if !isBusy && !role.isOver { sleep() }
+            }
+            if let wire {
+                role.sayGoodbye(wire)
+                wire.close()
+            }
+            role.end()
+        }
+
+        /// Whether there is more to do at once.
+        private func turn(at now: Int64) -> Bool {
+            do throws(RabbitMQError) {
+                if wire == nil, role.wantsConnection, now >= retryAt {
+                    wire = try Wire(address, configuration)
+                }
+                let hasMore = try role.work(wire, at: now)
+                guard let wire else { return hasMore }
+                let hasCome = try takeFrames(of: wire, at: now)
+                if role.isEstablished { failures = 0 }
+                return hasMore || hasCome
+            } catch {
+                lose(error)
+                return false
+            }
+        }
+
+        /// Whether any have come: they may have made something due.
+        private func takeFrames(of wire: Wire, at now: Int64) throws(RabbitMQError) -> Bool {
+            for taken in 0..<Self.framesPerTurn {
+                guard let frame = try wire.read() else { return taken > 0 }
+                try role.take(frame, wire, at: now)
+            }
+            return true
+        }
+
+        private func lose(_ error: RabbitMQError) {
+            // Not closed in good order: the other side may not listen.
+            wire = nil
+            failures += 1
+            let delay = configuration.delay(after: failures)
+            retryAt = configuration.time.monotonic() + delay
+            role.disconnected(error, delay: delay)
+        }
+
+        private func sleep() {
+            let now = configuration.time.monotonic()
+            // Twice in each heartbeat's time the library looks after it.
+            var until = now + configuration.heartbeat.nanoseconds / 2
+            if let deadline = role.deadline { until = min(until, deadline) }
+            if wire == nil, role.wantsConnection { until = min(until, retryAt) }
+            let milliseconds = (max(until, now) - now + 999_999) / 1_000_000
+            Descriptors.wait(for: wakeup.descriptor, wire?.descriptor, atMost: CInt(clamping: milliseconds))
+        }
+    }
+#endif

@@ -1,0 +1,135 @@
+#if RabbitMQ
+    import Ratchet
+
+    /// One queue's channel, from its opening to its loss and its next opening: says what to send and what to tell. Pure.
+    struct ConsumerChannel {
+        /// How far it is. Each step waits for the server's answer to the one before.
+        enum Stage: Equatable {
+            /// Not there; to be opened at this time, in nanoseconds of the monotonic clock.
+            case absent(until: Int64)
+            case opening
+            case findingQueue
+            case settingPrefetch
+            /// Assigned, not yet started.
+            case assigned
+            case consuming
+            /// Of no use any more; the server is asked to forget it.
+            case leaving
+        }
+
+        /// What its name is worth while it is there: another one each time it is opened.
+        struct Identity: Hashable, Sendable {
+            var partition: TopicPartition
+            var generation: Int64
+        }
+
+        enum Action: Equatable {
+            case open
+            case findQueue
+            case setPrefetch
+            /// Tell that it is assigned, under a new identity.
+            case assign
+            case consume
+            case leave
+            /// Answer the server, which has closed it.
+            case confirmClosed
+            /// What was under way for it comes to nothing; `isAssigned` if it had been told as assigned.
+            case lose(isAssigned: Bool, Failure)
+            /// The server has done all that it was sent before.
+            case passed
+        }
+
+        /// Why it is lost.
+        struct Failure: Equatable {
+            let code: Int
+            let text: String
+            var isMissingQueue: Bool { code == 404 }
+            /// The queue is gone or has moved.
+            static let cancelled = Failure(code: 0, text: "the server has cancelled the consumer")
+        }
+
+        let number: UInt16
+        let queue: String
+        private(set) var stage = Stage.absent(until: .min)
+        var identity: Identity?
+        /// How often in a row it could not be assigned.
+        private(set) var failures = 0
+        var unacked = UnackedTags()
+        var assembly: DeliveryAssembly
+        private let maximumSize: Int
+
+        init(number: UInt16, queue: String, maximumSize: Int) {
+            self.number = number
+            self.queue = queue
+            self.maximumSize = maximumSize
+            assembly = DeliveryAssembly(maximumSize: maximumSize)
+        }
+
+        var isAssigned: Bool { stage == .assigned || stage == .consuming }
+
+        /// When it has to be opened.
+        var due: Int64? {
+            guard case .absent(let until) = stage else { return nil }
+            return until
+        }
+
+        /// Opens it if it is time.
+        mutating func open(at now: Int64) -> [Action] {
+            guard let due, due <= now else { return [] }
+            stage = .opening
+            unacked = UnackedTags()
+            assembly = DeliveryAssembly(maximumSize: maximumSize)
+            return [.open]
+        }
+
+        /// The pipeline wants deliveries.
+        mutating func start() -> [Action] {
+            guard stage == .assigned else { return [] }
+            stage = .consuming
+            return [.consume]
+        }
+
+        /// What the server says of this channel, but for deliveries. `delay` is how long to wait after so many failures.
+        mutating func handle(_ method: Method, at now: Int64, delay: (Int) -> Int64) -> [Action] {
+            switch (method, stage) {
+            case (.channelOpened, .opening):
+                stage = .findingQueue
+                return [.findQueue]
+            case (.queueFound, .findingQueue):
+                stage = .settingPrefetch
+                return [.setPrefetch]
+            case (.prefetchSet, .settingPrefetch):
+                stage = .assigned
+                failures = 0
+                return [.assign]
+            case (.prefetchSet, .assigned), (.prefetchSet, .consuming): return [.passed]
+            case (.cancelled, .consuming):
+                // Deliveries that are on their way may still come: nothing is taken from them.
+                stage = .leaving
+                return [.lose(isAssigned: true, .cancelled), .leave]
+            case (.channelLeft, .leaving):
+                wait(from: now, delay)
+                return []
+            case (.channelClosed(let code, let text), _):
+                let wasLost = stage == .leaving
+                let failure = Failure(code: code, text: text)
+                let lost = wasLost ? [] : [Action.lose(isAssigned: isAssigned, failure)]
+                wait(from: now, delay)
+                return [.confirmClosed] + lost
+            default: return []
+            }
+        }
+
+        /// The connection is gone: it is opened with the next one.
+        mutating func disconnect() {
+            stage = .absent(until: .min)
+            identity = nil
+        }
+
+        private mutating func wait(from now: Int64, _ delay: (Int) -> Int64) {
+            failures += 1
+            stage = .absent(until: now + delay(failures))
+            identity = nil
+        }
+    }
+#endif

@@ -1,0 +1,114 @@
+#if RabbitMQ
+    import FoundationEssentials
+    import Ratchet
+    import Testing
+
+    @testable import RatchetRabbitMQ
+
+    @Suite struct QueueChecksTests {
+        private static func verdicts(_ json: String) throws -> [String: AuditCheck.Verdict] {
+            let json = try JSONDecoder().decode(JSON.self, from: Data(json.utf8))
+            var chain = AuditedChain()
+            chain.topic = QueueChecks.topic(.known(json))
+            let checks = Audit.of(chain).checks + QueueChecks.of(.known(json))
+            return Dictionary(uniqueKeysWithValues: checks.map { ($0.name, $0.verdict) })
+        }
+
+        @Test("A replicated quorum queue with one consumer that acks by hand is well")
+        func sound() throws {
+            let verdicts = try Self.verdicts(
+                """
+                {"type": "quorum", "durable": true, "members": ["a", "b", "c"], "arguments": {"x-queue-type": "quorum"},
+                 "effective_policy_definition": [], "consumer_details": [{"ack_required": true}]}
+                """
+            )
+            #expect(verdicts.values.allSatisfy { $0 == .pass }, "\(verdicts)")
+        }
+
+        @Test("Each leak is found, by argument or by policy")
+        func leaks() throws {
+            let verdicts = try Self.verdicts(
+                """
+                {"type": "classic", "durable": false, "messages": 3, "messages_persistent": 1,
+                 "arguments": {"x-max-length": 5, "x-message-ttl": 1000},
+                 "effective_policy_definition": {"delivery-limit": 3, "overflow": "drop-head"},
+                 "consumer_details": [{"ack_required": true}, {"ack_required": false}]}
+                """
+            )
+            let failing = verdicts.filter { $0.value == .fail }.keys.sorted()
+            #expect(
+                failing == [
+                    "queue.delivery-limit", "queue.expiry", "queue.manual-acks", "queue.overflow", "topic.durable",
+                    "topic.persistent-messages",
+                ]
+            )
+            for name in ["queue.type", "queue.consumers"] { #expect(verdicts[name] == .warn) }
+        }
+
+        @Test("With dead letters, a refusing overflow and a single active consumer the same is no loss")
+        func cured() throws {
+            let verdicts = try Self.verdicts(
+                """
+                {"type": "quorum", "durable": true, "members": ["a", "b", "c"],
+                 "arguments": {"x-max-length": 5, "x-overflow": "reject-publish", "x-delivery-limit": 3,
+                 "x-dead-letter-exchange": "d", "x-single-active-consumer": true},
+                 "effective_policy_definition": {"message-ttl": 1000},
+                 "consumer_details": [{"ack_required": true}, {"ack_required": true}]}
+                """
+            )
+            #expect(verdicts.values.allSatisfy { $0 == .pass }, "\(verdicts)")
+        }
+
+        @Test("What is not said is not known, and never well")
+        func unsaid() throws {
+            let verdicts = try Self.verdicts("{}")
+            for name in [
+                "topic.durable", "topic.persistent-messages", "queue.type", "queue.manual-acks", "queue.consumers",
+            ] {
+                #expect(verdicts[name] == .unreadable, "\(name)")
+            }
+            let checks = QueueChecks.of(.unreadable("no right")) + [QueueChecks.alternate(.unreadable("no right"))]
+            #expect(checks.allSatisfy { $0.verdict == .unreadable && $0.found.contains("no right") })
+        }
+    }
+
+    extension RabbitMQ {
+        @Suite struct AuditTests {
+            @Test("A real queue is audited by what its server says, and what cannot be read is told")
+            func real() async throws {
+                let server = try await RabbitMQServer.running()
+                let address = try server.address
+                var queue = RabbitMQQueue("audited")
+                queue.maximumLength = 7
+                queue.overflow = .dropHead
+                var topology = RabbitMQTopology()
+                topology.add(queue)
+                topology.exchanges.append(RabbitMQExchange("audited"))
+                try await topology.declare(at: address, configuration: .quick)
+                let audit = RabbitMQAudit(
+                    of: "audited",
+                    exchange: "audited",
+                    at: address,
+                    managementPort: server.port + 2,
+                    timeout: .seconds(60)
+                )
+                let sink = try RabbitMQSink(at: address, configuration: .quick)
+                let report = await audit.report(producer: sink.audited)
+                func verdict(_ name: String) -> AuditCheck.Verdict? { report.checks.first { $0.name == name }?.verdict }
+                #expect(verdict("topic.durable") == .pass && verdict("queue.type") == .pass)
+                #expect(verdict("queue.overflow") == .fail, "\(report)")
+                #expect(verdict("producer.acks") == .pass && verdict("exchange.alternate") == .warn)
+                #expect(verdict("queue.manual-acks") == .unreadable)
+                // Nobody answers there.
+                let blind = await RabbitMQAudit(of: "audited", at: address, managementPort: 1).report()
+                #expect(
+                    blind.checks.allSatisfy { $0.verdict == .unreadable || $0.found.hasPrefix("could not") },
+                    "\(blind)"
+                )
+                let stranger = try RabbitMQAddress("amqp://guest:geheim@127.0.0.1:\(server.port)")
+                let refused = await RabbitMQAudit(of: "audited", at: stranger, managementPort: server.port + 2).report()
+                #expect(refused.verdict == .unreadable && !"\(refused)".contains("geheim"))
+            }
+        }
+    }
+#endif

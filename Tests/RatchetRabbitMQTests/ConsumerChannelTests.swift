@@ -1,0 +1,80 @@
+#if RabbitMQ
+    import Ratchet
+    import Testing
+
+    @testable import RatchetRabbitMQ
+
+    @Suite struct ConsumerChannelTests {
+        /// So many nanoseconds for each failure in a row.
+        private static func delay(_ failures: Int) -> Int64 { Int64(failures * 10) }
+
+        private static func assigned() -> ConsumerChannel {
+            var channel = ConsumerChannel(number: 1, queue: "q", maximumSize: 10)
+            #expect(channel.open(at: 0) == [.open])
+            #expect(channel.handle(.channelOpened, at: 0, delay: delay) == [.findQueue])
+            #expect(channel.handle(.queueFound, at: 0, delay: delay) == [.setPrefetch])
+            #expect(channel.handle(.prefetchSet, at: 0, delay: delay) == [.assign])
+            return channel
+        }
+
+        @Test("It consumes only once it was assigned and started, and only once")
+        func starting() {
+            var channel = ConsumerChannel(number: 1, queue: "q", maximumSize: 10)
+            #expect(channel.start() == [])
+            channel = Self.assigned()
+            #expect(channel.start() == [.consume])
+            #expect(channel.start() == [])
+            // What follows answers an answer of ours.
+            #expect(channel.handle(.prefetchSet, at: 0, delay: Self.delay) == [.passed])
+        }
+
+        @Test("A queue that is not there is asked for again, later each time")
+        func missing() {
+            var channel = ConsumerChannel(number: 1, queue: "q", maximumSize: 10)
+            let closed = Method.channelClosed(code: 404, text: "NOT_FOUND")
+            let failure = ConsumerChannel.Failure(code: 404, text: "NOT_FOUND")
+            for (now, due) in [(0, 10), (10, 30)] as [(Int64, Int64)] {
+                #expect(channel.open(at: now) == [.open])
+                _ = channel.handle(.channelOpened, at: now, delay: Self.delay)
+                #expect(
+                    channel.handle(closed, at: now, delay: Self.delay)
+                        == [.confirmClosed, .lose(isAssigned: false, failure)]
+                )
+                #expect(channel.due == due && channel.open(at: due - 1) == [])
+            }
+        }
+
+        @Test("A consumer that the server cancels is lost at once, and its channel opened anew")
+        func cancelled() {
+            var channel = Self.assigned()
+            _ = channel.start()
+            channel.unacked.deliver()
+            #expect(
+                channel.handle(.cancelled, at: 5, delay: Self.delay) == [.lose(isAssigned: true, .cancelled), .leave]
+            )
+            #expect(!channel.isAssigned && channel.due == nil)
+            #expect(channel.handle(.channelLeft, at: 5, delay: Self.delay) == [])
+            #expect(channel.open(at: 15) == [.open])
+            // Tags begin anew.
+            #expect(channel.unacked.next == 1 && channel.unacked.count == 0)
+        }
+
+        @Test("It is lost once, though the server closes it while it is being left")
+        func closedWhileLeaving() {
+            var channel = Self.assigned()
+            _ = channel.start()
+            _ = channel.handle(.cancelled, at: 0, delay: Self.delay)
+            let closed = Method.channelClosed(code: 406, text: "x")
+            #expect(channel.handle(closed, at: 0, delay: Self.delay) == [.confirmClosed])
+        }
+
+        @Test("With its connection it begins anew, without a delay of its own")
+        func disconnected() {
+            var channel = Self.assigned()
+            _ = channel.start()
+            channel.disconnect()
+            #expect(!channel.isAssigned && channel.start() == [])
+            #expect(channel.open(at: 0) == [.open])
+        }
+    }
+#endif
