@@ -40,7 +40,7 @@
             while !role.isOver {
                 wakeup.clear()
                 let isBusy = turn(at: configuration.time.monotonic())
-                if !isBusy && !role.isOver { sleep() }
+                if !isBusy && !role.isOver { waitUntilDue() }
             }
             if let wire {
                 role.sayGoodbye(wire)
@@ -84,7 +84,7 @@
             role.disconnected(error, delay: delay)
         }
 
-        private func sleep() {
+        private func waitUntilDue() {
             let now = configuration.time.monotonic()
             // Twice in each heartbeat's time the library looks after it.
             var until = now + configuration.heartbeat.nanoseconds / 2
