@@ -73,6 +73,12 @@ struct SimulationTests {
         }
     }
 
+    @Test("A pipeline with nothing to do ends all the same when another one's write has failed")
+    func failsBesideAnIdleOne() throws {
+        let outcome = try Self.run(Simulation(seed: 3552))
+        #expect(outcome.isSound, "Tests/simulate --seed 3552 --seeds 1: \(outcome.problems) \(outcome.report)")
+    }
+
     @Test("A handler that has its effect twice is found")
     func doctored() throws {
         var scenario = Scenario.standard

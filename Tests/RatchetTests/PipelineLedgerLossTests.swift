@@ -46,6 +46,24 @@ struct PipelineLedgerLossTests {
         #expect(try ledger.totals().processed == Int(messages))
     }
 
+    @Test("A ledger that fails under another's hands ends a pipeline that has nothing to do, at its next commit")
+    func idle() async throws {
+        let bench = try PipelineBench()
+        let source = ScriptedSource()
+        var configuration = PipelineBench.configuration
+        configuration.commitInterval = .milliseconds(1)
+        let pipeline = bench.pipeline(source, configuration: configuration)
+        let error = try await bench.run(pipeline, source) {
+            await source.assign()
+            bench.ledger.failNextCommit(.unwritten)
+            var keys = KeyBatch()
+            try keys.append("a")
+            await #expect(throws: LMDBError.self) { try await bench.ledger.remember(keys) }
+            await source.until { $0.contains(.close) }
+        }
+        #expect((error as? PipelineError)?.code == .ledger, "\(String(describing: error))")
+    }
+
     @Test(
         "A ledger that is closed under its pipeline ends it, and what was not settled runs in the next one",
         arguments: PipelineBench.Kind.allCases

@@ -18,6 +18,8 @@ extension PipelineRun {
             }
             if Task.isCancelled { return }
             await commit(session)
+            // Under another's hands: a pipeline with nothing to write would not hear of it.
+            if let failure = ledger.failure { fail(failure) }
             do {
                 if ledger.hasExpired { try await ledger.expire() }
             } catch {
