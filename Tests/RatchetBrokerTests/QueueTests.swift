@@ -155,6 +155,42 @@ import Testing
         try await broker.close()
     }
 
+    @Test("A message as large as its topic allows becomes a dead letter all the same", arguments: [1 << 20, 64 << 20])
+    func largeDeadLetter(limit: Int) async throws {
+        let broker = try await Broker.inMemory(configuration: .quiet)
+        for topic in ["t", "dead"] { try await broker.createTopic(topic, maximumMessageSize: limit) }
+        let empty = OutgoingMessage(to: "t", payload: [])
+        var size = OutgoingBatch()
+        try size.append(empty)
+        let payload = [UInt8](repeating: 7, count: limit - size.byteCount)
+        try await broker.send(OutgoingMessage(to: "t", payload: payload))
+        let settings = QueueSettings(deadLetterTopic: "dead")
+        let consumer = try await broker.queue("t", as: "g", settings: settings).consumer()
+        try await consumer.nack(try await consumer.next()[0].tag, requeue: false)
+        var letters: [Message] = []
+        for try await batch in try broker.read(TopicPartition("dead", 0)) { letters.append(batch[0]) }
+        #expect(letters.count == 1 && letters.first?.payload == payload)
+        try await broker.close()
+    }
+
+    @Test("A dead letter that becomes one again says what became of it last, and says it once")
+    func deadLetterAgain() async throws {
+        let broker = try await broker(0..<1)
+        try await broker.createTopic("deader")
+        for (topic, dead) in [("t", "dead"), ("dead", "deader")] {
+            let settings = QueueSettings(deadLetterTopic: dead)
+            let consumer = try await broker.queue(topic, as: "g", settings: settings).consumer()
+            try await consumer.nack(try await consumer.next()[0].tag, requeue: false)
+        }
+        for try await batch in try broker.read(TopicPartition("deader", 0)) {
+            let topics = batch[0].headers.filter { $0.name == "dead-letter-topic" }
+            #expect(topics == [Header("dead-letter-topic", "dead")])
+            #expect(batch[0].headers.count == 6)
+        }
+        #expect(try await broker.texts(TopicPartition("deader", 0)) == ["0"])
+        try await broker.close()
+    }
+
     @Test("What cannot be moved to the dead-letter topic is delivered again, and the call says so")
     func deadLetterTopicGone() async throws {
         let broker = try await broker(0..<1)

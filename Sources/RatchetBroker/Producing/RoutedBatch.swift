@@ -36,11 +36,12 @@ final class RoutedBatch: @unchecked Sendable {
     // Allocated once, written before the initialiser returns and never again: that makes the class safe to share.
     private let storage: UnsafeMutableRawBufferPointer
 
-    /// Chooses the partitions and copies the records; `now` is the timestamp of those that have none.
-    init(_ batch: OutgoingBatch, catalog: Catalog, now: Int64) {
+    /// Chooses the partitions and copies the records; `now` is the timestamp of those that have none. Topics' size limits
+    /// are for clients: the broker's own messages go over them, with `limitsSizes` false.
+    init(_ batch: OutgoingBatch, catalog: Catalog, now: Int64, limitsSizes: Bool = true) {
         byteCount = batch.byteCount
         storage = .allocate(byteCount: max(batch.byteCount, 1), alignment: 8)
-        var routing = Routing(batch, catalog)
+        var routing = Routing(batch, catalog, limitsSizes)
         routing.copy(batch, to: storage, now: now)
         segments = routing.segments
         places = routing.places
@@ -142,8 +143,8 @@ private struct Routing {
     var places: [RoutedBatch.Place?] = []
     var faults: [RoutedBatch.Fault] = []
 
-    init(_ batch: OutgoingBatch, _ catalog: Catalog) {
-        var routes = batch.topics.map { Route(name: $0, topic: catalog[$0]) }
+    init(_ batch: OutgoingBatch, _ catalog: Catalog, _ limitsSizes: Bool) {
+        var routes = batch.topics.map { Route(name: $0, topic: catalog[$0], limitsSizes) }
         var failed: [FailedKey: MessageError.Code] = [:]
         places.reserveCapacity(batch.count)
         batch.bytes.withUnsafeBytes { bytes in
@@ -204,13 +205,15 @@ private struct Routing {
 private struct Route {
     let name: String
     let topic: Topic?
+    private let limitsSizes: Bool
     /// The last segment of each partition, -1 where there is none yet.
     private var segments: [Int]
     private var keyless: Int?
 
-    init(name: String, topic: Topic?) {
+    init(name: String, topic: Topic?, _ limitsSizes: Bool) {
         self.name = name
         self.topic = topic
+        self.limitsSizes = limitsSizes
         segments = Array(repeating: -1, count: topic?.logs.count ?? 0)
     }
 
@@ -220,7 +223,7 @@ private struct Route {
         _ all: inout [RoutedBatch.Segment]
     ) throws(MessageError) -> Int {
         guard let topic else { throw MessageError(.unknownTopic, "no topic '\(name)': create it first") }
-        guard record.count <= topic.row.settings.maximumMessageSize else {
+        guard !limitsSizes || record.count <= topic.row.settings.maximumMessageSize else {
             let limit = topic.row.settings.maximumMessageSize
             throw MessageError(.tooLarge, "\(record.count) bytes, at most \(limit) for topic '\(name)'")
         }
