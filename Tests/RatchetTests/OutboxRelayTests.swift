@@ -1,3 +1,4 @@
+import Dispatch
 import Seeds
 import Synchronization
 import Testing
@@ -8,7 +9,13 @@ import Testing
 struct OutboxRelayTests {
     private struct Failure: Error {}
 
-    private static func relay(_ ledger: Ledger, _ sink: any Sink, batch: Int = 7, bytes: Int = 1 << 20) -> OutboxRelay {
+    private static func relay(
+        _ ledger: Ledger,
+        _ sink: any Sink,
+        batch: Int = 7,
+        bytes: Int = 1 << 20,
+        delay: Duration = .microseconds(10)
+    ) -> OutboxRelay {
         OutboxRelay(
             outbox: ledger.outbox,
             sink: sink,
@@ -16,7 +23,7 @@ struct OutboxRelayTests {
                 batch: batch,
                 bytes: bytes,
                 backlog: 100_000,
-                retries: RetryPolicy(initialDelay: .microseconds(10), maximumDelay: .microseconds(50))
+                retries: RetryPolicy(initialDelay: delay, maximumDelay: delay * 5)
             ),
             clock: ContinuousClock(),
             time: .system,
@@ -186,6 +193,43 @@ struct OutboxRelayTests {
             group.cancelAll()
         }
         #expect(sink.confirmed.map(\.topic) == (0..<66_000).map { "t\($0)" })
+        await ledger.close()
+    }
+
+    /// All of its tasks share one thread.
+    private final class OneThread: TaskExecutor {
+        private let queue = DispatchQueue(label: "one thread")
+
+        func enqueue(_ job: consuming ExecutorJob) {
+            let job = UnownedJob(job)
+            queue.async { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
+        }
+    }
+
+    @Test("A relay whose sink refuses at once, again and again, lets others have its thread")
+    func letsOthersRun() async throws {
+        let scratch = try ScratchFolder()
+        let ledger = try Ledger(at: scratch("ledger"), configuration: .quick)
+        try await Self.publish(ledger, 0..<30, generation: 1)
+        let refusals = Mutex(0)
+        let refused = Latch()
+        let sink = ScriptedSink { messages in
+            let count = refusals.withLock { count in
+                count += 1
+                return count
+            }
+            refused.open()
+            // Nobody else was let in: it takes them, and so comes to an end.
+            return count < 10_000 ? Set(messages.indices) : []
+        }
+        await withTaskExecutorPreference(OneThread()) {
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask { try? await Self.relay(ledger, sink, delay: .nanoseconds(1)).run() }
+                await refused.wait()
+                group.cancelAll()
+            }
+        }
+        #expect(sink.confirmed.isEmpty)
         await ledger.close()
     }
 

@@ -45,8 +45,6 @@ final class ScriptedSink: Sink {
     }
 
     func send(_ batch: OutgoingBatch) async throws -> [SinkFailure] {
-        // Answered at once, a relay with much to send again keeps its thread; two of them keep all that there are.
-        await Task.yield()
         let sent = try OutgoingBatchTests.messages(of: batch).map { message in
             let id = message.headers.first { $0.name == Header.messageIDName }?.text ?? ""
             return Sent(topic: message.topic, key: message.key, id: id, payload: message.payload)

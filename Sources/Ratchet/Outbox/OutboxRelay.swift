@@ -62,6 +62,8 @@ package struct OutboxRelay: Sendable {
             window.take(read)
             let chosen = window.sendable(at: time.monotonic())
             if !chosen.isEmpty {
+                // A sink may answer without a suspension: with much to send again this would keep its thread for good.
+                await Task.yield()
                 try await send(chosen, &window)
             } else if read.isEmpty {
                 await wait(until: window.nextDue)
