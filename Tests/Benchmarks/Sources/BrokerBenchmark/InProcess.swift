@@ -94,8 +94,8 @@ struct InProcess: Sendable {
                     metadata: ""
                 )
                 try await session.commit([commit])
-            case .revoking, .lost, .closed:
-                throw ValidationError("the only member lost a partition")
+            case .revoking, .lost, .closed, .outOfRange:
+                throw ValidationError("the only member lost a partition, or what it was about to read")
             }
         }
         await session.close()
