@@ -27,7 +27,7 @@ extension EndToEnd {
 
         @Test(
             "Killed at 60 random moments: what was confirmed is there once, transactions whole, answers for good",
-            .timeLimit(.minutes(10))
+            .timeLimit(.minutes(30))
         )
         func killed() async throws {
             let kills = 60

@@ -4,7 +4,7 @@ import RatchetBroker
 import Testing
 
 extension EndToEnd {
-    @Suite(.serialized, .timeLimit(.minutes(8))) struct CompactionKillTests {
+    @Suite(.serialized, .timeLimit(.minutes(30))) struct CompactionKillTests {
         /// As the program `compactor` has them.
         private static let keys = 20
         private static let rounds = 5

@@ -15,7 +15,7 @@ import Testing
 
             @Test(
                 "A disk that fills up ends the run with the cause; with room again all is there, exactly once",
-                .timeLimit(.minutes(3)),
+                .timeLimit(.minutes(30)),
                 arguments: [1 << 20, 3 << 20, 6 << 20]
             )
             func diskFull(room: Int) async throws {

@@ -6,7 +6,7 @@ import Synchronization
 import Testing
 
 extension EndToEnd {
-    @Test("Members of a group that join and leave under load: each effect once, all of them", .timeLimit(.minutes(5)))
+    @Test("Members of a group that join and leave under load: each effect once, all of them", .timeLimit(.minutes(30)))
     func joinAndLeave() async throws {
         let scratch = try Scratch()
         let broker = try await Broker(at: scratch.path("broker"), configuration: .silent)

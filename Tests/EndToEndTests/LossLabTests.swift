@@ -62,7 +62,7 @@ extension EndToEnd {
             try await Executable(arguments, of: "loss-lab", in: scratch).end()
         }
 
-        @Test("Each leak of the loss lab leaks and each cure cures, to the message", .timeLimit(.minutes(8)))
+        @Test("Each leak of the loss lab leaks and each cure cures, to the message", .timeLimit(.minutes(30)))
         func leaksAndCures() async throws {
             let outcome = try await run("--json", "--messages", "\(Self.messages)")
             #expect(outcome.code == 0 && outcome.errors == "", "\(outcome.errors)")

@@ -24,7 +24,7 @@ extension EndToEnd {
             purchases = try Purchases.real(in: scratch)
         }
 
-        @Test("Each purchase counts once; a second run with the same input has no new effect", .timeLimit(.minutes(3)))
+        @Test("Each purchase counts once; a second run with the same input has no new effect", .timeLimit(.minutes(30)))
         func runTwice() async throws {
             let state = scratch.path("state")
             let arguments = ["--input", purchases.path, "--state", state]
@@ -43,7 +43,7 @@ extension EndToEnd {
             #expect(try await balances(state) == purchases.listing)
         }
 
-        @Test("Purchases that come again under new offsets change nothing", .timeLimit(.minutes(3)))
+        @Test("Purchases that come again under new offsets change nothing", .timeLimit(.minutes(30)))
         func duplicates() async throws {
             let state = scratch.path("state")
             let report = try Report(
@@ -66,7 +66,7 @@ extension EndToEnd {
             #expect(try await balances(state) == purchases.listing)
         }
 
-        @Test("SIGTERM ends a run early and in good order; the next one finishes", .timeLimit(.minutes(3)))
+        @Test("SIGTERM ends a run early and in good order; the next one finishes", .timeLimit(.minutes(30)))
         func terminate() async throws {
             let state = scratch.path("state")
             let pipe = try InputPipe()
@@ -92,7 +92,7 @@ extension EndToEnd {
             #expect(try await balances(state) == purchases.listing)
         }
 
-        @Test("Without a state folder nothing is left behind, not even after SIGINT", .timeLimit(.minutes(2)))
+        @Test("Without a state folder nothing is left behind, not even after SIGINT", .timeLimit(.minutes(30)))
         func temporaryFolder() async throws {
             let environment = ["TMPDIR=\(try scratch.makeFolder("temporary"))"]
             let whole = try await Executable.run("--generate", "1000", "--json", in: scratch, environment: environment)
@@ -108,7 +108,7 @@ extension EndToEnd {
             #expect(try scratch.names(in: "temporary") == [])
         }
 
-        @Test("The same seed makes the same purchases", .timeLimit(.minutes(2)))
+        @Test("The same seed makes the same purchases", .timeLimit(.minutes(30)))
         func seeds() async throws {
             let state = scratch.path("state")
             for (seed, processed) in [("7", 5000), ("7", 5000), ("8", 10_000)] {

@@ -37,7 +37,7 @@ extension EndToEnd {
             }
         }
 
-        @Test("The repaired handler passes, whatever goes wrong", .timeLimit(.minutes(5)))
+        @Test("The repaired handler passes, whatever goes wrong", .timeLimit(.minutes(30)))
         func repaired() async throws {
             let outcome = try await run("repaired", "--seeds", "150")
             #expect(outcome.code == 0, "\(outcome.output)\(outcome.errors)")
@@ -72,7 +72,7 @@ extension EndToEnd {
             #expect(outcome.isSound, "\(outcome.story)")
         }
 
-        @Test("The example `orders` survives being killed, and each purchase counts once", .timeLimit(.minutes(5)))
+        @Test("The example `orders` survives being killed, and each purchase counts once", .timeLimit(.minutes(30)))
         func killed() async throws {
             let state = scratch.path("state")
             let arguments = ["--generate", "3000", "--duplicates", "0.2", "--state", state, "--json"]

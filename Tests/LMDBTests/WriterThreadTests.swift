@@ -2,7 +2,7 @@ import LMDB
 import Synchronization
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(30)))
 struct WriterThreadTests {
     func withWriter(
         _ configuration: Environment.Configuration = .small,

@@ -43,7 +43,7 @@ private struct CompactionModel {
     }
 }
 
-@Suite("Compaction against a model", .timeLimit(.minutes(2)))
+@Suite("Compaction against a model", .timeLimit(.minutes(30)))
 struct CompactionModelTests {
     private static let partition = TopicPartition("t", 0)
 

@@ -4,7 +4,7 @@ import Testing
 
 @testable import RatchetBroker
 
-@Suite("Compaction: of each key the newest message stays", .timeLimit(.minutes(5)))
+@Suite("Compaction: of each key the newest message stays", .timeLimit(.minutes(30)))
 struct CompactionTests {
     private static let partition = TopicPartition("t", 0)
 

@@ -4,7 +4,7 @@ import Testing
 @testable import RatchetBroker
 
 /// Topics that confirm before they write: what a crash takes, and what nobody is ever shown.
-@Suite("Messages that are confirmed before they are written", .timeLimit(.minutes(5)))
+@Suite("Messages that are confirmed before they are written", .timeLimit(.minutes(30)))
 struct EarlyConfirmTests {
     private static let partition = TopicPartition("t", 0)
 

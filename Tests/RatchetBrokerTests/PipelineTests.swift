@@ -14,7 +14,7 @@ import Testing
 #endif
 
 /// The pipeline on the in-process broker: what a scheduler of its own cannot show.
-@Suite(.timeLimit(.minutes(5))) struct PipelineTests {
+@Suite(.timeLimit(.minutes(30))) struct PipelineTests {
     private struct Refused: Error {}
 
     private static let partition = TopicPartition("orders", 0)

@@ -7,7 +7,7 @@ import Testing
 @testable import RatchetBroker
 
 /// A pipeline whose source is a queue: the same handler, other rules for what stands for a message.
-@Suite(.timeLimit(.minutes(5))) struct QueuePipelineTests {
+@Suite(.timeLimit(.minutes(30))) struct QueuePipelineTests {
     private struct Refused: Error {}
 
     private static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }

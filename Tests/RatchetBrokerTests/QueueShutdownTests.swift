@@ -7,7 +7,7 @@ import Testing
 @testable import RatchetBroker
 
 /// What a pipeline over a queue gives back, and what it keeps.
-@Suite("A pipeline over a queue and what it does not finish", .timeLimit(.minutes(5)))
+@Suite("A pipeline over a queue and what it does not finish", .timeLimit(.minutes(30)))
 struct QueueShutdownTests {
     private struct Refused: Error {}
 

@@ -4,7 +4,7 @@ import Testing
 
 @testable import RatchetBroker
 
-@Suite("A consumer that retention has overtaken", .timeLimit(.minutes(5)))
+@Suite("A consumer that retention has overtaken", .timeLimit(.minutes(30)))
 struct ResetPolicyTests {
     private static let partition = TopicPartition("t", 0)
 

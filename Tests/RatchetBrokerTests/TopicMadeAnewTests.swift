@@ -6,7 +6,7 @@ import Testing
 @testable import RatchetBroker
 
 /// A topic that is deleted and made anew while a pipeline consumes it.
-@Suite(.timeLimit(.minutes(2))) struct TopicMadeAnewTests {
+@Suite(.timeLimit(.minutes(30))) struct TopicMadeAnewTests {
     private static let partition = TopicPartition("orders", 0)
     private static let counts = StateTable<String, Int>("counts")
 

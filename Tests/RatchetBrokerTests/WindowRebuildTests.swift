@@ -5,7 +5,7 @@ import Testing
 
 @testable import RatchetBroker
 
-@Suite("A partition that another ledger has had", .timeLimit(.minutes(5)))
+@Suite("A partition that another ledger has had", .timeLimit(.minutes(30)))
 struct WindowRebuildTests {
     private static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     private static let effects = StateTable<String, Int>("effects")

@@ -3,7 +3,7 @@
     import Testing
 
     /// The example `orders` over Kafka, as a program of its own.
-    @Suite(.timeLimit(.minutes(10))) struct KafkaOrdersTests {
+    @Suite(.timeLimit(.minutes(30))) struct KafkaOrdersTests {
         @Test(
             "Orders that kcat has sent, some of them twice, count once each, though the program was killed on the way"
         )

@@ -6,7 +6,7 @@
     import Testing
 
     /// A pipeline over Kafka, when brokers come and go and ledgers meet.
-    @Suite(.timeLimit(.minutes(10)), .serialized) struct KafkaPipelineTests {
+    @Suite(.timeLimit(.minutes(30)), .serialized) struct KafkaPipelineTests {
         private static let effects = StateTable<String, Int>("effects")
 
         private func pipeline(_ cluster: MockCluster, _ topic: String, _ group: String, _ ledger: Ledger) async throws

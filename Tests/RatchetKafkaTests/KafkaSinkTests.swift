@@ -5,7 +5,7 @@
     import Testing
 
     /// What a sink does when Kafka refuses, or is away. Each test has a cluster of its own to do that to.
-    @Suite(.timeLimit(.minutes(5)), .serialized) struct KafkaSinkTests {
+    @Suite(.timeLimit(.minutes(30)), .serialized) struct KafkaSinkTests {
         private static let produce = 0
 
         private func texts(_ cluster: MockCluster, _ topic: String) async throws -> [String] {

@@ -7,7 +7,7 @@
     import Testing
 
     /// What a source does beside the conformance suite's promises. Each test has a cluster of its own.
-    @Suite(.timeLimit(.minutes(5)), .serialized) struct KafkaSourceTests {
+    @Suite(.timeLimit(.minutes(30)), .serialized) struct KafkaSourceTests {
         private static let offsetCommit = 8
 
         private func session(

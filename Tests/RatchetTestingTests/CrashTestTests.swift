@@ -3,7 +3,7 @@ import Testing
 
 @testable import RatchetTesting
 
-@Suite("A program that is killed again and again", .timeLimit(.minutes(3)))
+@Suite("A program that is killed again and again", .timeLimit(.minutes(30)))
 struct CrashTestTests {
     struct Twice: Error {}
 

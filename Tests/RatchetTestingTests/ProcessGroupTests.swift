@@ -3,7 +3,7 @@ import Testing
 
 @testable import RatchetTesting
 
-@Suite("The processes of one run of a program", .timeLimit(.minutes(3)))
+@Suite("The processes of one run of a program", .timeLimit(.minutes(30)))
 struct ProcessGroupTests {
     /// How a program in a group of its own ends, told of when it runs.
     private static func end(_ told: @Sendable @escaping (pid_t) -> Void) async throws -> TerminationStatus {

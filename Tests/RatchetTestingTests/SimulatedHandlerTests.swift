@@ -2,7 +2,7 @@ import Ratchet
 import RatchetTesting
 import Testing
 
-@Suite("A handler under proof", .timeLimit(.minutes(5)))
+@Suite("A handler under proof", .timeLimit(.minutes(30)))
 struct SimulatedHandlerTests {
     struct Order: Codable, Sendable {
         var id: String

@@ -4,7 +4,7 @@ import Testing
 
 @testable import RatchetTesting
 
-@Suite("Simulation: the standard scenario", .timeLimit(.minutes(5)))
+@Suite("Simulation: the standard scenario", .timeLimit(.minutes(30)))
 struct SimulationTests {
     private static func run(_ simulation: Simulation) throws -> Simulation.Outcome {
         let scratch = try Scratch()

@@ -2,7 +2,7 @@ import Testing
 
 @testable import Ratchet
 
-@Suite("Pipeline: finished messages wait for company", .timeLimit(.minutes(5)))
+@Suite("Pipeline: finished messages wait for company", .timeLimit(.minutes(30)))
 struct BatchDelayTests {
     /// A pipeline of one worker, with gates at which the handlers of some offsets wait.
     private struct Setting {

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Ratchet
 
-@Suite("Ledger: writes that are refused or fail, and what is believed after them", .timeLimit(.minutes(5)))
+@Suite("Ledger: writes that are refused or fail, and what is believed after them", .timeLimit(.minutes(30)))
 struct LedgerFailureTests {
     private static let blobs = StateTable<Int, [UInt8]>("blobs")
 

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Ratchet
 
-@Suite("Ledger: keys remembered outside of a pipeline", .timeLimit(.minutes(5)))
+@Suite("Ledger: keys remembered outside of a pipeline", .timeLimit(.minutes(30)))
 struct LedgerRememberTests {
     private static func batch(_ keys: [String]) throws -> KeyBatch {
         var batch = KeyBatch(reserving: keys.count)

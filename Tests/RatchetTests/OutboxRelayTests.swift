@@ -5,7 +5,7 @@ import Testing
 
 @testable import Ratchet
 
-@Suite("Outbox relay", .timeLimit(.minutes(5)))
+@Suite("Outbox relay", .timeLimit(.minutes(30)))
 struct OutboxRelayTests {
     private struct Failure: Error {}
 

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Ratchet
 
-@Suite("Outbox window", .timeLimit(.minutes(5)))
+@Suite("Outbox window", .timeLimit(.minutes(30)))
 struct OutboxWindowTests {
     /// What keeps its order: a key within its topic and chosen partition, or a chosen partition; nil for neither.
     private static func lane(of message: OutgoingMessage) -> String? {

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Ratchet
 
-@Suite("Pipeline: how it ends", .timeLimit(.minutes(5)))
+@Suite("Pipeline: how it ends", .timeLimit(.minutes(30)))
 struct PipelineEndTests {
     private struct Failure: Error {}
 

@@ -2,7 +2,7 @@ import Testing
 
 @testable import Ratchet
 
-@Suite("Pipeline: older generations", .timeLimit(.minutes(5)))
+@Suite("Pipeline: older generations", .timeLimit(.minutes(30)))
 struct PipelineFencingTests {
     private static func samples(_ offsets: Range<Int64>, _ prefix: String = "id") -> [SampleMessage] {
         offsets.map { SampleMessage($0, key: "k\($0)", id: "\(prefix)\($0)") }

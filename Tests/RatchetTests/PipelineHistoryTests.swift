@@ -4,7 +4,7 @@ import Testing
 
 @testable import Ratchet
 
-@Suite("Pipeline: nothing is committed that is not dealt with", .timeLimit(.minutes(5)))
+@Suite("Pipeline: nothing is committed that is not dealt with", .timeLimit(.minutes(30)))
 struct PipelineHistoryTests {
     /// What is to become of an event.
     private struct Fate: Sendable {

@@ -14,7 +14,7 @@ import Testing
     import Darwin
 #endif
 
-@Suite("Pipeline: a ledger that takes nothing more", .timeLimit(.minutes(5)))
+@Suite("Pipeline: a ledger that takes nothing more", .timeLimit(.minutes(30)))
 struct PipelineLedgerLossTests {
     private static func samples(_ offsets: Range<Int64>) -> [SampleMessage] {
         offsets.map { SampleMessage($0, key: "k\($0 % 3)", id: "id\($0)") }

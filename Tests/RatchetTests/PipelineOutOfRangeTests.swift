@@ -3,7 +3,7 @@ import Testing
 
 @testable import Ratchet
 
-@Suite("Pipeline: retention overtakes a partition that is running", .timeLimit(.minutes(5)))
+@Suite("Pipeline: retention overtakes a partition that is running", .timeLimit(.minutes(30)))
 struct PipelineOutOfRangeTests {
     private static func gap(_ position: Int64, _ log: Range<Int64>, generation: Int64 = 1) -> SourceEvent {
         .outOfRange(OffsetGap(partition: .orders, generation: generation, position: position, log: log))

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Ratchet
 
-@Suite("Pipeline: what it publishes", .timeLimit(.minutes(2)))
+@Suite("Pipeline: what it publishes", .timeLimit(.minutes(30)))
 struct PipelineOutboxTests {
     private struct Down: Error {}
 

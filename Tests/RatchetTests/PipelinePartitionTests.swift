@@ -5,7 +5,7 @@ import Testing
 
 @testable import Ratchet
 
-@Suite("Pipeline: partitions that come and go", .timeLimit(.minutes(5)))
+@Suite("Pipeline: partitions that come and go", .timeLimit(.minutes(30)))
 struct PipelinePartitionTests {
     private static func samples(_ offsets: Range<Int64>) -> [SampleMessage] {
         offsets.map { SampleMessage($0, key: "k\($0)", id: "id\($0)") }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Ratchet
 
-@Suite("Pipeline: a partition is never paused for ever", .timeLimit(.minutes(5)))
+@Suite("Pipeline: a partition is never paused for ever", .timeLimit(.minutes(30)))
 struct PipelinePauseTests {
     private struct Failure: Error {}
 

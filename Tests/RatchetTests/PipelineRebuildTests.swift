@@ -2,7 +2,7 @@ import Testing
 
 @testable import Ratchet
 
-@Suite("Pipeline: another ledger's partition, whose window is rebuilt", .timeLimit(.minutes(5)))
+@Suite("Pipeline: another ledger's partition, whose window is rebuilt", .timeLimit(.minutes(30)))
 struct PipelineRebuildTests {
     private struct Unreadable: Error {}
 

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Ratchet
 
-@Suite("Pipeline: where it resumes, and where it refuses to", .timeLimit(.minutes(5)))
+@Suite("Pipeline: where it resumes, and where it refuses to", .timeLimit(.minutes(30)))
 struct PipelineResumeTests {
     private static func samples(_ offsets: Range<Int64>) -> [SampleMessage] {
         offsets.map { SampleMessage($0, key: "k", id: "id\($0)") }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Ratchet
 
-@Suite("Pipeline: revocation and shutdown at a time", .timeLimit(.minutes(5)))
+@Suite("Pipeline: revocation and shutdown at a time", .timeLimit(.minutes(30)))
 struct PipelineShutdownTests {
     private static let other = TopicPartition("orders", 1)
     private static let third = TopicPartition("orders", 2)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Ratchet
 
-@Suite("Pipeline: messages, failures and commits", .timeLimit(.minutes(5)))
+@Suite("Pipeline: messages, failures and commits", .timeLimit(.minutes(30)))
 struct PipelineTests {
     private struct Failure: Error {}
 

@@ -5,7 +5,7 @@ import Tracing
 
 @testable import Ratchet
 
-@Suite("Telemetry", .timeLimit(.minutes(5)))
+@Suite("Telemetry", .timeLimit(.minutes(30)))
 struct TelemetryTests {
     private struct Poison: Error {}
 

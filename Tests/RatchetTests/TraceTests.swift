@@ -5,7 +5,7 @@ import Tracing
 
 @testable import Ratchet
 
-@Suite("Traces across the queue", .timeLimit(.minutes(5)))
+@Suite("Traces across the queue", .timeLimit(.minutes(30)))
 struct TraceTests {
     private struct Failure: Error {}
 

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Ratchet
 
-@Suite("Pipeline: messages that are handed out ahead", .timeLimit(.minutes(5)))
+@Suite("Pipeline: messages that are handed out ahead", .timeLimit(.minutes(30)))
 struct WorkerDeskTests {
     /// Two workers: the first two messages are done at once, and whatever a worker takes after them hangs at the gate.
     private struct Jam {

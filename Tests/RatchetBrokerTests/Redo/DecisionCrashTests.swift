@@ -4,7 +4,7 @@ import Testing
 @testable import RatchetBroker
 
 /// Dies after each of the writes that a decision makes on the broker's own file and on its nodes, one after the other.
-@Suite("Decisions and crashes", .timeLimit(.minutes(5)))
+@Suite("Decisions and crashes", .timeLimit(.minutes(30)))
 struct DecisionCrashTests {
     private static let input = TopicPartition("in", 0)
     /// More than a transaction or a dead letter takes.

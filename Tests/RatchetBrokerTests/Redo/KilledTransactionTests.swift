@@ -13,7 +13,7 @@ import Testing
 #endif
 
 /// A process with a broker of three nodes that dies of SIGKILL while transactions are on their way, again and again.
-@Suite("Transactions and killed processes", .timeLimit(.minutes(5)))
+@Suite("Transactions and killed processes", .timeLimit(.minutes(30)))
 struct KilledTransactionTests {
     private static let lives = 6
 

@@ -3,7 +3,7 @@ import Testing
 
 @testable import RatchetBroker
 
-@Suite("Dead letters over several nodes", .timeLimit(.minutes(5)))
+@Suite("Dead letters over several nodes", .timeLimit(.minutes(30)))
 struct ReplicatedDeadLetterTests {
     private static let dead = TopicPartition("dead", 0)
 

@@ -5,7 +5,7 @@ import Testing
 
 @testable import RatchetBroker
 
-@Suite("Fencing over several nodes", .timeLimit(.minutes(5)))
+@Suite("Fencing over several nodes", .timeLimit(.minutes(30)))
 struct ReplicatedFencingTests {
     private static func broker(_ configuration: Broker.Configuration = .replicated) async throws -> Broker {
         let broker = try await Broker.inMemory(configuration: configuration)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import RatchetBroker
 
-@Suite("Transactions over several nodes", .timeLimit(.minutes(5)))
+@Suite("Transactions over several nodes", .timeLimit(.minutes(30)))
 struct ReplicatedTransactionTests {
     private struct Abandoned: Error {}
 

@@ -6,7 +6,7 @@ import Testing
 @testable import RatchetBroker
 
 /// Transactions while leaders are killed, cut off, slow and lose their disks, on real files.
-@Suite("Transactions and leader kills", .timeLimit(.minutes(10)))
+@Suite("Transactions and leader kills", .timeLimit(.minutes(30)))
 struct TransactionKillTests {
     private struct Abandoned: Error {}
 

@@ -4,7 +4,7 @@ import Testing
 
 @testable import RatchetBroker
 
-@Suite("What a follower does to its log", .timeLimit(.minutes(2)))
+@Suite("What a follower does to its log", .timeLimit(.minutes(30)))
 struct FollowerLogTests {
     private static let uid: UInt32 = 3
 

@@ -14,7 +14,7 @@ import Testing
 #endif
 
 /// Kills leaders under load, on real files.
-@Suite("Leader kills", .timeLimit(.minutes(10)))
+@Suite("Leader kills", .timeLimit(.minutes(30)))
 struct LeaderKillTests {
     static let partitions = 4
     /// 300 take a minute where nothing else runs: `RATCHET_LEADER_KILLS=300`.

@@ -3,7 +3,7 @@ import Testing
 
 @testable import RatchetBroker
 
-@Suite("A partition that no node leads", .timeLimit(.minutes(2)))
+@Suite("A partition that no node leads", .timeLimit(.minutes(30)))
 struct LeaderlessTests {
     private static let partition = TopicPartition("t", 0)
 

@@ -4,7 +4,7 @@ import Testing
 
 @testable import RatchetBroker
 
-@Suite("A broker of several nodes that is opened again", .timeLimit(.minutes(5)))
+@Suite("A broker of several nodes that is opened again", .timeLimit(.minutes(30)))
 struct ReopeningTests {
     @Test(
         "Nobody from outside of the in-sync set leads while an in-sync replica is only not started yet",

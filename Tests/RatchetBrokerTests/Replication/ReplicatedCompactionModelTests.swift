@@ -106,7 +106,7 @@ private struct CompactedCluster {
     }
 }
 
-@Suite("Compaction with several nodes, under faults", .timeLimit(.minutes(5)))
+@Suite("Compaction with several nodes, under faults", .timeLimit(.minutes(30)))
 struct ReplicatedCompactionModelTests {
     @Test("Whatever dies, lags or is lost, every replica has the newest message of each key", arguments: Seed.some(8))
     func faults(seed: Seed) async throws {

@@ -4,7 +4,7 @@ import Testing
 
 @testable import RatchetBroker
 
-@Suite("Compaction with several nodes", .timeLimit(.minutes(5)))
+@Suite("Compaction with several nodes", .timeLimit(.minutes(30)))
 struct ReplicatedCompactionTests {
     private static let partition = TopicPartition("t", 0)
 

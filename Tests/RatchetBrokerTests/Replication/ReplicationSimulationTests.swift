@@ -3,7 +3,7 @@ import Testing
 
 @testable import RatchetBroker
 
-@Suite("Replication, simulated", .timeLimit(.minutes(5)))
+@Suite("Replication, simulated", .timeLimit(.minutes(30)))
 struct ReplicationSimulationTests {
     typealias Setting = ReplicationModel.Setting
 

@@ -4,7 +4,7 @@ import Testing
 
 @testable import RatchetBroker
 
-@Suite("Replication", .timeLimit(.minutes(5)))
+@Suite("Replication", .timeLimit(.minutes(30)))
 struct ReplicationTests {
     private static let partition = TopicPartition("t", 0)
 

@@ -3,7 +3,7 @@ import Testing
 
 @testable import RatchetBroker
 
-@Suite("Who reads a log that an unclean election has shortened", .timeLimit(.minutes(2)))
+@Suite("Who reads a log that an unclean election has shortened", .timeLimit(.minutes(30)))
 struct UncleanReadersTests {
     private static let partition = TopicPartition("t", 0)
 
