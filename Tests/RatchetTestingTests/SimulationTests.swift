@@ -79,6 +79,15 @@ struct SimulationTests {
         #expect(outcome.isSound, "Tests/simulate --seed 3552 --seeds 1: \(outcome.problems) \(outcome.report)")
     }
 
+    @Test(
+        "A member that leaves while its ledger fails, and a commit that comes by its second packet alone, are no findings",
+        arguments: [6947, 7620]
+    )
+    func noFindings(seed: UInt64) throws {
+        let outcome = try Self.run(Simulation(seed: seed))
+        #expect(outcome.isSound, "Tests/simulate --seed \(seed) --seeds 1: \(outcome.problems) \(outcome.report)")
+    }
+
     @Test("A handler that has its effect twice is found")
     func doctored() throws {
         var scenario = Scenario.standard

@@ -46,12 +46,15 @@ struct PipelineLedgerLossTests {
         #expect(try ledger.totals().processed == Int(messages))
     }
 
-    @Test("A ledger that fails under another's hands ends a pipeline that has nothing to do, at its next commit")
-    func idle() async throws {
+    @Test(
+        "A ledger that fails under another's hands ends a pipeline that has nothing to do, at its next commit or its own end",
+        arguments: [true, false]
+    )
+    func idle(isCommitDue: Bool) async throws {
         let bench = try PipelineBench()
         let source = ScriptedSource()
         var configuration = PipelineBench.configuration
-        configuration.commitInterval = .milliseconds(1)
+        configuration.commitInterval = isCommitDue ? .milliseconds(1) : .seconds(3600)
         let pipeline = bench.pipeline(source, configuration: configuration)
         let error = try await bench.run(pipeline, source) {
             await source.assign()
@@ -59,7 +62,7 @@ struct PipelineLedgerLossTests {
             var keys = KeyBatch()
             try keys.append("a")
             await #expect(throws: LMDBError.self) { try await bench.ledger.remember(keys) }
-            await source.until { $0.contains(.close) }
+            if isCommitDue { await source.until { $0.contains(.close) } }
         }
         #expect((error as? PipelineError)?.code == .ledger, "\(String(describing: error))")
     }

@@ -126,6 +126,8 @@ final class PipelineRun<Payload: Sendable>: Sendable {
         }
         ledger.claims.unregister(pipeline)
         if let failure = state.withLock({ $0.failure }) { throw failure }
+        // Under another's hands, after the last that this one has written.
+        if let failure = ledger.failure { throw typed(failure) }
         try Task.checkCancellation()
     }
 

@@ -46,7 +46,7 @@ extension PipelineNode {
         switch error {
         case let error as PipelineError where error.code == .ledger: return
         case is SourceError, is BrokerError, is BrokerNode.Down, is SimulatedLink.Lost, is CancellationError: return
-        case nil where !isAlone || state.withLock({ $0.isEnding || $0.absent.contains(member) }): return
+        case nil where !isAlone || state.withLock({ $0.isEnding || $0.leaving.contains(member) }): return
         default:
             let end = error.map { "\($0)" } ?? "no error"
             world.record.add(problem: "pipeline \(member) ended with \(end) when its ledger had failed")

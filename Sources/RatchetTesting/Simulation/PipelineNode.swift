@@ -13,6 +13,8 @@ final class PipelineNode: Sendable {
         var shutdowns: [Int: GracefulShutdownTestTrigger] = [:]
         var supervisors: [Task<Void, Never>] = []
         var absent: Set<Int> = []
+        /// The members whose present run was told to end, whether they may be back by then or not.
+        var leaving: Set<Int> = []
         /// What is to be done about an operator's reset.
         var reset = ResumePolicy.Reset.stop
         var isEnding = false
@@ -72,7 +74,10 @@ final class PipelineNode: Sendable {
                 let life = broker.life
                 do {
                     try await testGracefulShutdown { shutdown in
-                        state.withLock { $0.shutdowns[member] = shutdown }
+                        state.withLock { state in
+                            state.shutdowns[member] = shutdown
+                            state.leaving.remove(member)
+                        }
                         try await service.run()
                     }
                 } catch { end = error }
@@ -156,6 +161,7 @@ final class PipelineNode: Sendable {
     func leave(_ member: Int) -> Bool {
         let shutdown = state.withLock { state in
             state.absent.insert(member)
+            state.leaving.insert(member)
             return state.shutdowns[member]
         }
         shutdown?.triggerGracefulShutdown()

@@ -45,7 +45,13 @@ extension SimulatedRecord {
         state.withLock { generation < $0.generations[partition] ?? 0 }
     }
 
-    func committed(_ commit: OffsetCommit, at place: Int? = nil) {
+    /// Whether it is beyond all that was committed of its partition.
+    func movesOn(_ commit: OffsetCommit) -> Bool {
+        let name = name(of: commit.partition, commit.generation)
+        return state.withLock { $0.committed[name] ?? -1 < commit.offset }
+    }
+
+    func committed(_ commit: OffsetCommit, at place: Int) {
         let name = name(of: commit.partition, commit.generation)
         state.withLock { $0.committed[name] = commit.offset }
         add(at: place) { .committed(try $0.partition(name), offset: commit.offset, generation: commit.generation) }

@@ -91,10 +91,12 @@ final class SimulatedSession: SourceSession {
         for commit in commits { adopt(commit) }
         if link.isHit(by: .badCommits, 50) { throw SimulatedLink.Lost() }
         link.mayArriveAgain { [inner, record] in
-            let outdated = commits.filter { record.isOutdated($0.partition, $0.generation) }
+            // An outdated one is there to be refused, and one that moves on has come in place of the first, which was lost.
+            // Any other is only late, which the ledger is to put up with.
+            let telling = commits.filter { record.isOutdated($0.partition, $0.generation) || record.movesOn($0) }
+            let place = record.reserve()
             try await inner.commit(commits)
-            // It is there to be refused. One of the newest generation is only late, which the ledger is to put up with.
-            for commit in outdated { record.committed(commit) }
+            for commit in telling { record.committed(commit, at: place) }
         }
         try await link.call(mayBeMadeTwice: true) {
             // When it reaches the broker: an earlier owner's comes too late then.
