@@ -108,4 +108,49 @@ struct HistoryCornerTests {
         #expect(report.kinds == [.duplicateEffect])
         #expect(report.findings.map(\.events) == [[0, 4]])
     }
+
+    @Test("A seek forward excuses no repeat of what was done before its offset, under whatever offset it comes")
+    func repeatedBehindSeekForward() throws {
+        var script = try Script()
+        for offset in 0..<3 { script.effect("m\(offset)", at: Int64(offset)) }
+        script.commit(3)
+        script.add(.seek(script.partition, to: 5))
+        script.effect("m1", at: 6)
+        let report = script.check()
+        #expect(report.kinds == [.duplicateEffect] && report.counts.reprocessed == 0, "\(report)")
+        #expect(report.findings.map(\.events) == [[1, 5]])
+    }
+
+    @Test("A seek back excuses a repeat of what was done behind its offset, and not of what a copy before it has done")
+    func repeatedBehindSeekBack() throws {
+        var script = try Script()
+        script.effect("a", at: 0)
+        script.effect("b", at: 4)
+        script.add(.seek(script.partition, to: 2))
+        script.effect("b", at: 7)
+        #expect(script.check().isSound && script.check().counts.reprocessed == 1)
+        script.effect("a", at: 3)
+        #expect(script.check().findings.map(\.events) == [[0, 4]])
+        script.effect("b", at: 8)
+        #expect(script.check().findings.map(\.events) == [[0, 4], [3, 5]])
+    }
+
+    @Test("A seek excuses nothing that was done in another partition; what is to be reprocessed may be done anywhere")
+    func repeatedElsewhere() throws {
+        var script = try Script()
+        let other = try script.partition(1)
+        func again(_ script: Script) -> Script {
+            var script = script
+            script.add(.effect(script.message("m"), other, offset: 9, generation: 1))
+            return script
+        }
+        script.effect("m", at: 4)
+        var sought = script
+        sought.add(.seek(script.partition, to: 0))
+        sought.add(.seek(other, to: 0))
+        #expect(again(sought).check().kinds == [.duplicateEffect])
+        script.add(.reprocess(script.partition, from: 4))
+        #expect(again(script).check().isSound)
+        #expect(again(again(script)).check().kinds == [.duplicateEffect])
+    }
 }

@@ -1,7 +1,7 @@
 import Ratchet
 import RatchetTesting
 
-/// A history told by hand: one partition of a log, one producer, events ten nanoseconds apart.
+/// A history told by hand: one partition of a log or more, one producer, events ten nanoseconds apart.
 struct Script {
     private(set) var history: History
     let partition: PartitionID
@@ -20,6 +20,11 @@ struct Script {
     }
 
     mutating func wait(_ nanoseconds: Int64) { time += nanoseconds }
+
+    /// Another partition of the topic.
+    mutating func partition(_ number: Int) throws -> PartitionID {
+        try history.partition(TopicPartition("orders", number))
+    }
 
     mutating func message(_ name: String) -> MessageID { history.message(name) }
 

@@ -87,8 +87,15 @@ struct PartitionState: Sendable {
 
     /// Whether an operator wants it done again, by an event after `event`.
     func isReprocessed(_ offset: Int64, since event: UInt32) -> Bool {
-        let at = reprocesses.firstIndex(past: { $0.offset > offset })
-        return at > 0 && reprocesses[at - 1].event > event
+        Self.reaches(offset, reprocesses, since: event)
+    }
+
+    /// Whether an operator has set the position to the offset or before it, by an event after `event`.
+    func isSought(_ offset: Int64, since event: UInt32) -> Bool { Self.reaches(offset, seeks, since: event) }
+
+    private static func reaches(_ offset: Int64, _ marks: [Mark], since event: UInt32) -> Bool {
+        let at = marks.firstIndex(past: { $0.offset > offset })
+        return at > 0 && marks[at - 1].event > event
     }
 
     func isGivenUp(_ offset: Int64) -> Bool {

@@ -52,7 +52,7 @@ extension History.Event {
     }
 
     /// An operator set the position to `offset`: what is before it and not done is passed over, what is behind it may
-    /// be processed again.
+    /// be processed again, once more where it was done.
     public static func seek(_ partition: PartitionID, to offset: Int64) -> Self {
         Self(.seek, .none, partition, offset: offset)
     }

@@ -22,7 +22,7 @@ extension HistoryChecker {
     private mutating func repeated(_ event: History.Event, _ message: Int, _ partition: Int, byEffect: Bool) {
         let state = messages[message]
         guard byEffect || state.settledByEffect else { return }
-        if state.flags.contains(.replayed) || isBehindSeek(event, partition, since: state.settleEvent) {
+        if state.flags.contains(.replayed) || isWantedAgain(event, state, partition) {
             counts.reprocessed += 1
         } else if !isInWindow(event, state, partitions[partition].kind) {
             if byEffect, let first = effectOfRecord(event, partition) {
@@ -57,16 +57,20 @@ extension HistoryChecker {
     /// The effect that the same record of a log has had, unless an operator wanted it again since.
     private func effectOfRecord(_ event: History.Event, _ partition: Int) -> UInt32? {
         guard let record = partitions[partition].table.find(event.offset), record.effect != .max,
-            record.message == event.message.number, !isBehindSeek(event, partition, since: record.effect)
+            record.message == event.message.number,
+            !partitions[partition].isSought(event.offset, since: record.effect)
         else { return nil }
         return record.effect
     }
 
-    /// Whether an operator has set the position to the event's offset or before it since.
-    private func isBehindSeek(_ event: History.Event, _ partition: Int, since: UInt32) -> Bool {
-        let seeks = partitions[partition].seeks
-        let at = seeks.firstIndex(past: { $0.offset > event.offset })
-        return at > 0 && seeks[at - 1].event > since
+    /// Whether an operator has had what was done forgotten since, or has set the position back to where it was done or
+    /// before: it may be done again from there on. Behind a position that was set further nothing is new.
+    private func isWantedAgain(_ event: History.Event, _ state: MessageState, _ partition: Int) -> Bool {
+        let settled = Int(state.settlePartition)
+        guard settled < partitions.count else { return false }
+        if partitions[settled].isReprocessed(state.settleOffset, since: state.settleEvent) { return true }
+        let lower = min(event.offset, state.settleOffset)
+        return settled == partition && partitions[partition].isSought(lower, since: state.settleEvent)
     }
 
     mutating func replayed(_ event: History.Event) {

@@ -60,22 +60,31 @@ extension SimulatedRecord {
     /// The newest commit in the partition of a topic.
     func committed(_ name: TopicPartition) -> Int64? { state.withLock { $0.committed[name] } }
 
+    /// A process is about to have a ledger forget what it has done from an operator's offset on: it may die before
+    /// anybody hears whether it has.
+    func mayForget(_ assignment: Assignment) {
+        guard let reset = assignment.committed?.offset else { return }
+        let name = name(of: assignment.partition, assignment.generation)
+        state.withLock { $0.forgotten[name] = min(reset, $0.forgotten[name] ?? reset) }
+    }
+
     /// A pipeline begins with a partition at `offset`, after an operator has set the group's.
     func adopted(_ assignment: Assignment, at offset: Int64, _ policy: ResumePolicy.Reset) {
         guard let reset = assignment.committed?.offset else { return }
         let name = name(of: assignment.partition, assignment.generation)
+        let (isGone, isStarted, forgotten) = state.withLock { state in
+            (state.gone.contains(name), state.started.contains(name), state.forgotten.removeValue(forKey: name))
+        }
         // What is decided about a topic that is gone brings nothing of it back.
-        if state.withLock({ $0.gone.contains(name) }) { return }
+        if isGone { return }
+        // It may happen again, and need not.
+        if let forgotten { add { .seek(try $0.partition(name), to: forgotten) } }
         if policy == .reprocess {
             add { .reprocess(try $0.partition(name), from: reset) }
-        } else if !state.withLock({ $0.started.contains(name) }) {
+        } else if !isStarted {
             // The ledger knows nothing: whatever the operator says.
             add { .seek(try $0.partition(name), to: offset) }
-        } else if offset == reset {
-            // A process that has died meanwhile may have forgotten already what was done from there on: it may happen
-            // again, and need not.
-            add { .seek(try $0.partition(name), to: offset) }
-        } else if policy == .stop {
+        } else if policy == .stop, offset != reset {
             add(problem: "\(name) goes on at \(offset), an operator had set \(reset), and nobody was asked")
         }
     }

@@ -24,6 +24,8 @@ final class SimulatedRecord: Sendable {
         var started: Set<TopicPartition> = []
         /// The partitions of topics that were deleted.
         var gone: Set<TopicPartition> = []
+        /// From where on a ledger may have forgotten what it had done in each of them, of which nobody has told.
+        var forgotten: [TopicPartition: Int64] = [:]
         /// The newest commit of each of them, as the pipelines know it.
         var committed: [TopicPartition: Int64] = [:]
         var problems: [String] = []

@@ -68,6 +68,7 @@ final class SimulatedSession: SourceSession {
             record.told(assignment)
             let isReset = assignment.committed?.metadata.isEmpty == true
             resets.withLock { $0[assignment.partition] = isReset ? assignment : nil }
+            if isReset, reset == .reprocess { record.mayForget(assignment) }
         }
     }
 
