@@ -1,4 +1,5 @@
-/// Checks a history once for each effect, as if there were no other: each of them is to happen once.
+/// Checks a history once for each effect, as if there were no other: each of them is to happen once, or where it is not
+/// expected of each message, once at the most.
 enum EffectCheck {
     struct Checked: Sendable {
         let findings: [SimulatedFinding]
@@ -7,28 +8,38 @@ enum EffectCheck {
 
     /// How many findings of each kind are kept for each effect.
     private static let limit = 20
+    /// What is found where a message has no effect.
+    private static let missing: [Finding.Kind] = [.lostEffect, .falseSkip, .prematureCommit]
 
+    /// `expected` are those that each message is to have, nil for all that are there.
     static func check(_ history: History, expected: [String]?) -> Checked {
-        var names: [String] = []
-        for name in expected ?? history.effectNames.map(\.text) where !names.contains(name) { names.append(name) }
-        if names.isEmpty { names = ["effect"] }
+        var seen: [String] = []
+        for name in history.effectNames.map(\.text) where !seen.contains(name) { seen.append(name) }
+        if seen.isEmpty { seen = ["effect"] }
+        var wanted: [String] = []
+        for name in expected ?? seen where !wanted.contains(name) { wanted.append(name) }
         var findings: [SimulatedFinding] = []
-        var counts = HistoryReport.Counts()
-        for name in names {
-            let report = check(history, name, &findings)
-            counts = report.counts
+        var counts: HistoryReport.Counts?
+        for name in wanted { counts = check(history, name, isWanted: true, &findings).counts }
+        for name in seen where !wanted.contains(name) {
+            let report = check(history, name, isWanted: false, &findings)
+            counts = counts ?? report.counts
         }
-        return Checked(findings: findings.sorted { $0.kind.rawValue < $1.kind.rawValue }, counts: counts)
+        return Checked(findings: findings.sorted { $0.kind.rawValue < $1.kind.rawValue }, counts: counts ?? .init())
     }
 
-    private static func check(_ history: History, _ name: String, _ findings: inout [SimulatedFinding]) -> HistoryReport
-    {
+    private static func check(
+        _ history: History,
+        _ name: String,
+        isWanted: Bool,
+        _ findings: inout [SimulatedFinding]
+    ) -> HistoryReport {
         let kept = history.events.indices.filter { index in
             let event = history.events[index]
             return event.kind != .effect || history.effectName(of: event)?.text == name
         }
         let report = HistoryChecker.check(history.replacingEvents(kept.map { history.events[$0] }), limit: limit)
-        for found in report.findings {
+        for found in report.findings where isWanted || !missing.contains(found.kind) {
             let events = found.events.map { kept[$0] }
             // A late call to a service outside does no harm by being late: what counts is that it is the only one.
             if found.kind == .zombieWrite, events.contains(where: { isOutside(history, $0) }) { continue }

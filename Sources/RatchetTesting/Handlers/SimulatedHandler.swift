@@ -37,7 +37,8 @@ public struct SimulatedHandler: Sendable {
     public var partitions = 3
     /// How many pipelines share the ledger, as members of one group in one process, 1 or more. Default: 2.
     public var members = 2
-    /// The effects that each message is to have. Default: nil, for all that were seen in the run.
+    /// The effects that each message is to have. Others that are seen in the run may be there or not, and for no message
+    /// more than once. Default: nil, for all that were seen in the run.
     public var effects: [String]?
     /// The topics that the handler publishes to, of one partition each. Default: `receipts`.
     public var outputs = ["receipts"]
