@@ -205,17 +205,4 @@ struct CrashTestTests {
         let earlier = patient.next()
         #expect(earlier.map { $0.limit < .milliseconds(3) } == true)
     }
-
-    @Test("Effects are counted from the file that the program wrote")
-    func effects() throws {
-        let scratch = try Scratch()
-        let file = try EffectFile(appendingTo: scratch.path("effects"))
-        for id in ["a", "b", "a"] {
-            try file.append(
-                .init(id: id, partition: TopicPartition("orders", 0), offset: 1, generation: 1, time: 1)
-            )
-        }
-        let end = CrashTestEnd(seed: 1, deaths: [], runs: 1, output: "", droppedOutput: 0, time: .zero)
-        #expect(try end.effects(in: scratch.path("effects")) == ["a": 2, "b": 1])
-    }
 }

@@ -78,15 +78,18 @@ struct EffectFileTests {
         }
     }
 
-    @Test("Whoever goes on behind a torn line loses nothing of its own")
+    @Test("Whoever goes on behind a torn line, torn anywhere, loses nothing of its own, and the line counts as torn")
     func goesOn() throws {
         let bytes = try bytes(2)
-        try scratch.write(Array(bytes[..<(bytes.count - 5)]), to: "effects")
-        try EffectFile(appendingTo: scratch.path("effects")).append(effect(2))
-        var history = History()
-        let reading = try EffectFile.read(scratch.path("effects"), into: &history)
-        #expect(reading.effects == 2 && reading.damage.map(\.reason) == [.checksum])
-        #expect(history.events.map(\.offset) == [0, 2])
+        let first = bytes.prefix { $0 != UInt8(ascii: "\n") }.count + 1
+        for length in first + 1..<bytes.count {
+            try scratch.write(Array(bytes[..<length]), to: "effects")
+            try EffectFile(appendingTo: scratch.path("effects")).append(effect(2))
+            var history = History()
+            let reading = try EffectFile.read(scratch.path("effects"), into: &history)
+            #expect(reading.effects == 2 && reading.damage.map(\.reason) == [.torn] && reading.torn == 1)
+            #expect(history.events.map(\.offset) == [0, 2])
+        }
     }
 
     @Test("A flipped bit anywhere costs the lines it touches, and none is believed that was not written")

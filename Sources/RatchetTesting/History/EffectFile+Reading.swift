@@ -15,7 +15,7 @@ extension EffectFile {
 
         /// What may be wrong with a line.
         public enum Reason: Hashable, Sendable {
-            /// The file ends within it: its writer was stopped, or is not done yet.
+            /// Its writer was stopped within it, or is not done yet: the last line that it began.
             case torn
             /// Its checksum is wrong.
             case checksum
@@ -31,6 +31,8 @@ extension EffectFile {
         public internal(set) var damage: [Damage] = []
         /// How many lines were not.
         public internal(set) var damaged = 0
+        /// Of ``damaged``: those that their writers could not finish, of which nobody was told that they are there.
+        public internal(set) var torn = 0
 
         /// How many damaged lines are listed; ``damaged`` counts on.
         public static let maximumListedDamage = 100
@@ -97,6 +99,7 @@ private struct EffectReader {
             line.removeAll(keepingCapacity: true)
         }
         guard length < EffectFile.maximumLineBytes else { return add(.tooLong) }
+        guard line.last != EffectFile.tornEnd else { return add(.torn) }
         guard line.count > 17, line[16] == UInt8(ascii: "\t"),
             EffectFile.checksum(Array(line[17...])) == String(decoding: line[..<16], as: UTF8.self)
         else { return add(.checksum) }
@@ -119,6 +122,7 @@ private struct EffectReader {
 
     private mutating func add(_ reason: EffectFile.Reading.Reason) {
         reading.damaged += 1
+        if reason == .torn { reading.torn += 1 }
         guard reading.damage.count < EffectFile.Reading.maximumListedDamage else { return }
         reading.damage.append(EffectFile.Reading.Damage(position: position, length: length, reason: reason))
     }

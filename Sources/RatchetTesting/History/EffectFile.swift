@@ -6,7 +6,8 @@ import Synchronization
 /// Each effect is one line, written with one call to a file opened for appending, so that several processes may write to
 /// one file and a killed one leaves whole lines behind: a checksum of the rest of the line in 16 hexadecimal digits
 /// (XXH64), id, topic, partition, offset, generation and time, with a tab between them. ``read(_:into:)`` believes no
-/// line whose checksum is wrong or whose end is missing.
+/// line whose checksum is wrong or whose end is missing. A writer that is stopped within a line, as by a full disk, leaves
+/// it torn; whoever opens the file next ends it with a tab, which no whole line has at its end.
 public final class EffectFile: Sendable {
     /// One effect of one message.
     public struct Effect: Hashable, Sendable {
@@ -39,6 +40,8 @@ public final class EffectFile: Sendable {
         case machine
     }
 
+    /// What ends a line that its writer could not finish.
+    static let tornEnd = UInt8(ascii: "\t")
     static let maximumNameBytes = 512
     /// Both names, a checksum, four numbers of 20 digits at the most, six tabs and the newline.
     static let maximumLineBytes = 2 * maximumNameBytes + 16 + 4 * 20 + 7
@@ -49,7 +52,7 @@ public final class EffectFile: Sendable {
     private let hasFailed = Mutex(false)
 
     /// Opens the file at `path` for appending and makes it if it is not there. If it ends within a line, which a failed
-    /// write leaves behind, that line is closed first: it stays damaged, and what follows does not.
+    /// write leaves behind, that line is closed first: it counts as torn, and what follows is whole.
     ///
     /// Throws ``HistoryError/Code/file`` when that fails.
     public init(appendingTo path: String, durability: Durability = .process) throws(HistoryError) {
@@ -57,7 +60,7 @@ public final class EffectFile: Sendable {
         self.durability = durability
         file = try AppendedFile(path)
         guard try file.endsWithin(line: UInt8(ascii: "\n")) else { return }
-        try file.write([UInt8(ascii: "\n")])
+        try file.write([Self.tornEnd, UInt8(ascii: "\n")])
     }
 
     /// Writes one effect. When this returns it is as durable as asked; after an error nothing is known, and every later

@@ -76,8 +76,10 @@ public struct HistoryError: Error, Hashable, Sendable, CustomStringConvertible {
         public static let tooManyPartitions = Code(description: "too many partitions")
         /// An effect's id or topic is empty, too long or not printable on one line.
         public static let invalidEffect = Code(description: "invalid effect")
-        /// A file could not be opened, read or written.
+        /// A file could not be opened, read or written, or holds too much.
         public static let file = Code(description: "file")
+        /// A file is not what was written to it.
+        public static let damaged = Code(description: "damaged")
     }
 
     /// The kind of fault.

@@ -23,11 +23,23 @@ public struct CrashTestEnd: Hashable, Sendable {
     /// How long the last run took.
     public let time: Duration
 
-    /// How often each message had its effect, by the ``EffectFile`` at `path` that the program wrote. A line that its
-    /// writer could not finish counts for nothing. Throws ``HistoryError``.
+    /// How often each message had its effect, by the ``EffectFile`` at `path` that the program wrote. The last line that
+    /// a writer has begun and could not finish counts for nothing.
+    ///
+    /// Throws ``HistoryError``: `damaged` for any other line that is not what was written, `file` when it cannot be read
+    /// or holds more effects than a ``History``.
     public func effects(in path: String) throws(HistoryError) -> [String: Int] {
         var history = History()
-        _ = try EffectFile.read(path, into: &history)
+        let reading = try EffectFile.read(path, into: &history)
+        guard reading.damaged == reading.torn else {
+            let first = reading.damage.first { $0.reason != .torn }
+            let place = first.map { "; the first of \($0.length) bytes at byte \($0.position): \($0.reason)" } ?? ""
+            throw HistoryError(.damaged, "\(path) has \(reading.damaged - reading.torn) damaged lines\(place)")
+        }
+        guard history.droppedEvents == 0 else {
+            let limit = history.maximumEvents
+            throw HistoryError(.file, "\(path) has \(reading.effects) effects, at most \(limit) are read")
+        }
         var counts: [String: Int] = [:]
         for event in history.events { counts[history.name(of: event.message), default: 0] += 1 }
         return counts
