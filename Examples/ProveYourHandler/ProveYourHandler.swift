@@ -32,7 +32,7 @@ struct Naive: AsyncParsableCommand {
     func run() async throws {
         var billing = try Billing.naive()
         billing.faults = [.crashProcess]
-        let outcome = try billing.run(seeds: seed...(seed + seeds - 1))
+        let outcome = try await billing.run(seeds: seed...(seed + seeds - 1))
         print(outcome.story)
         if outcome.isSound {
             print("not caught within \(seeds) seeds")
@@ -49,7 +49,7 @@ struct Repaired: AsyncParsableCommand {
 
     @Option(help: "The first seed.") var seed: UInt64 = 1
     @Option(help: "How many seeds to run.") var seeds: UInt64 = 10_000
-    @Option(help: "How many at once, 1 to 64: each takes a thread.") var threads = 2
+    @Option(help: "How many at once, 1 to 64; of them as many run as there are processors.") var threads = 2
 
     func validate() throws {
         try check(seed, seeds)
@@ -67,7 +67,7 @@ struct Repaired: AsyncParsableCommand {
         try await withThrowingTaskGroup { group in
             for _ in 0..<threads {
                 group.addTask {
-                    while let seed = search.next() { search.note(try billing.run(seed: seed)) }
+                    while let seed = search.next() { search.note(try await billing.run(seed: seed)) }
                 }
             }
             try await group.waitForAll()

@@ -55,18 +55,18 @@ extension EndToEnd {
         }
 
         @Test("The article's way to run many seeds")
-        func manySeeds() throws {
+        func manySeeds() async throws {
             let billing = SimulatedHandler(decoding: .raw) { _, context, world in
                 try await world.call("charge", idempotencyKey: context.idempotencyKey)
                 context.onCommit { try world.effect("booked", in: $0) }
             }
-            let outcome = try billing.run(seeds: 1...100)
+            let outcome = try await billing.run(seeds: 1...100)
             #expect(outcome.isSound, "\(outcome.story)")
         }
 
         @Test("The article's way to run one seed")
-        func oneSeed() throws {
-            let outcome = try withSimulatedPipeline(seed: 17, decoding: .raw) { message, context, world in
+        func oneSeed() async throws {
+            let outcome = try await withSimulatedPipeline(seed: 17, decoding: .raw) { message, context, world in
                 try await world.call("mail", idempotencyKey: context.idempotencyKey)
             }
             #expect(outcome.isSound, "\(outcome.story)")
@@ -87,7 +87,7 @@ extension EndToEnd {
         }
 
         @Test("The README's handler is caught, as the README says")
-        func readmeHandler() throws {
+        func readmeHandler() async throws {
             let orders = try (1...50).map { number in
                 let order = Order(id: "o-\(number)", customer: "c-\(number % 5)", cents: 100 * number)
                 return try SimulatedMessage(id: order.id, key: order.customer, json: order)
@@ -99,7 +99,7 @@ extension EndToEnd {
             ) { order, context, world in
                 try await world.call("charge")
             }
-            let outcome = try billing.run(seeds: 1...500)
+            let outcome = try await billing.run(seeds: 1...500)
             #expect(outcome.findings.contains { $0.kind == .duplicateEffect }, "\(outcome.story)")
             let program = Set(try Article.lines(of: "Tests/EndToEndTests/ProveYourHandlerTests.swift"))
             let code = try Article.code(of: "README.md", from: "## Prove your handler")

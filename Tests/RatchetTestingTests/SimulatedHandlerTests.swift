@@ -23,10 +23,10 @@ struct SimulatedHandlerTests {
     private static let naive = SimulatedHandler(decoding: .raw) { _, _, world in try await world.call("charge") }
 
     @Test("An effect outside of the ledger is caught when the process dies after it, and the story tells it")
-    func naiveCaught() throws {
+    func naiveCaught() async throws {
         var naive = Self.naive
         naive.faults = [.crashProcess]
-        let outcome = try naive.run(seeds: 1...500)
+        let outcome = try await naive.run(seeds: 1...500)
         let story = outcome.story
         try #require(!outcome.isSound, "\(story)")
         let finding = try #require(outcome.findings.first { $0.kind == .duplicateEffect }, "\(story)")
@@ -41,27 +41,28 @@ struct SimulatedHandlerTests {
     }
 
     @Test("The same seed is the same run to its very end, thirty times over")
-    func deterministic() throws {
+    func deterministic() async throws {
         for seed in 1...30 as ClosedRange<UInt64> {
-            let runs = try (1...2).map { _ in try Self.naive.run(seed: seed, isShrinking: false) }
-            #expect(runs[0].digest == runs[1].digest, "seed \(seed)")
+            let first = try await Self.naive.run(seed: seed, isShrinking: false)
+            let second = try await Self.naive.run(seed: seed, isShrinking: false)
+            #expect(first.digest == second.digest, "seed \(seed)")
         }
     }
 
     @Test("Its faults, given again, are the same run")
-    func again() throws {
+    func again() async throws {
         var naive = Self.naive
         naive.faults = [.crashProcess]
-        let shrunk = try naive.run(seeds: 1...500)
-        let again = try naive.run(seed: shrunk.seed, with: shrunk.faults)
+        let shrunk = try await naive.run(seeds: 1...500)
+        let again = try await naive.run(seed: shrunk.seed, with: shrunk.faults)
         #expect(again.digest == shrunk.digest)
         #expect(again.story == shrunk.story)
         #expect(again.findings == shrunk.findings && !again.isSound)
     }
 
     @Test("A service that knows idempotency keys, and onCommit: each effect once, whatever goes wrong")
-    func keyed() throws {
-        let outcome = try SimulatedHandler(decoding: .raw) { _, context, world in
+    func keyed() async throws {
+        let outcome = try await SimulatedHandler(decoding: .raw) { _, context, world in
             try await world.call("charge", idempotencyKey: context.idempotencyKey)
             context.onCommit { try world.effect("booked", in: $0) }
         }.run(seeds: 1...60)
@@ -70,7 +71,7 @@ struct SimulatedHandlerTests {
     }
 
     @Test("A transactional handler of typed messages, with its state and what it published checked at the end")
-    func transactional() throws {
+    func transactional() async throws {
         var handler = SimulatedHandler(
             messages: try Self.orders(30),
             decoding: .json(Order.self),
@@ -94,17 +95,17 @@ struct SimulatedHandlerTests {
             if charges == numbers.count, sum == due, numbers.count == end.received.count { return [] }
             return ["\(charges) charges of \(sum) for \(end.received.count) orders of \(due)"]
         }
-        let outcome = try handler.run(seeds: 1...40)
+        let outcome = try await handler.run(seeds: 1...40)
         #expect(outcome.isSound, "\(outcome.story)")
         #expect(asked.count == 40)
     }
 
     @Test("A run whose messages never get as far as the handler fails, and says why")
-    func idle() throws {
+    func idle() async throws {
         let handler = SimulatedHandler(decoding: .json(Order.self), identifiedBy: .field { $0.id }) { _, _, world in
             try await world.call("charge")
         }
-        let outcome = try handler.run(seeds: 1...2)
+        let outcome = try await handler.run(seeds: 1...2)
         let problem = try #require(outcome.problems.first)
         #expect(problem.hasPrefix("the handler never ran: all 50 messages became dead letters"), "\(problem)")
         #expect(problem.contains("DecodingError") && problem.contains("`messages` was not given"), "\(problem)")
@@ -112,9 +113,9 @@ struct SimulatedHandlerTests {
     }
 
     @Test("Messages that do not decode, among others that do, are dead letters and no fault of the handler")
-    func poison() throws {
+    func poison() async throws {
         let messages = try Self.orders(10) + [SimulatedMessage(id: "poison", key: "c0")]
-        let outcome = try SimulatedHandler(
+        let outcome = try await SimulatedHandler(
             messages: messages,
             decoding: .json(Order.self),
             identifiedBy: .field { $0.id }
@@ -126,8 +127,8 @@ struct SimulatedHandlerTests {
     }
 
     @Test("A story says once that a message had an effect three times")
-    func thrice() throws {
-        let outcome = try withSimulatedPipeline(seed: 1, faults: [], decoding: .raw) { message, _, world in
+    func thrice() async throws {
+        let outcome = try await withSimulatedPipeline(seed: 1, faults: [], decoding: .raw) { message, _, world in
             for _ in 1...(message.text == "p0-3" ? 3 : 1) { try world.effect("mail") }
         }
         #expect(outcome.findings.count == 2)
@@ -136,10 +137,10 @@ struct SimulatedHandlerTests {
     }
 
     @Test("An outcome is described by one line, whose faults say whom they hit, as does the story")
-    func brief() throws {
+    func brief() async throws {
         var naive = Self.naive
         naive.faults = [.loseAnswers]
-        let outcome = try naive.run(seeds: 1...500)
+        let outcome = try await naive.run(seeds: 1...500)
         let story = outcome.story.split(separator: "\n")
         let description = String(describing: outcome)
         #expect(!description.contains("\n") && description.count < 500, "\(description)")
@@ -148,20 +149,20 @@ struct SimulatedHandlerTests {
     }
 
     @Test("What a check of the end finds makes the run fail, and is told")
-    func verified() throws {
+    func verified() async throws {
         var handler = SimulatedHandler(decoding: .raw) { _, context, world in
             context.onCommit { try world.effect(in: $0) }
         }
         handler.verify = { _ in ["the books do not balance"] }
-        let outcome = try handler.run(seed: 3)
+        let outcome = try await handler.run(seed: 3)
         #expect(outcome.problems == ["the books do not balance"])
         #expect(outcome.faults.isEmpty)
         #expect(outcome.story.contains("Wrong: the books do not balance"))
     }
 
     @Test("A transactional handler with an effect outside is caught: a failed transaction takes it not back")
-    func outsideInTransaction() throws {
-        let outcome = try SimulatedHandler(
+    func outsideInTransaction() async throws {
+        let outcome = try await SimulatedHandler(
             decoding: .raw,
             transactional: { _, _, world in try world.effect("mail") }
         ).run(seeds: 1...500)
@@ -170,8 +171,8 @@ struct SimulatedHandlerTests {
     }
 
     @Test("A handler that forgets its effect loses it, with no fault at all")
-    func lost() throws {
-        let outcome = try withSimulatedPipeline(seed: 1, decoding: .raw) { message, _, world in
+    func lost() async throws {
+        let outcome = try await withSimulatedPipeline(seed: 1, decoding: .raw) { message, _, world in
             if message.text != "p0-3" { try world.effect("mail") }
         }
         #expect(outcome.story.contains("Lost: p0-3 was sent, and never had \"mail\""), "\(outcome.story)")
@@ -179,28 +180,28 @@ struct SimulatedHandlerTests {
     }
 
     @Test("Two effects are two: each is counted by itself", arguments: 1...5)
-    func two(seed: UInt64) throws {
+    func two(seed: UInt64) async throws {
         let handler = SimulatedHandler(decoding: .raw) { _, context, world in
             context.onCommit { transaction in
                 try world.effect("booked", in: transaction)
                 try world.effect("noted", in: transaction)
             }
         }
-        #expect(try handler.run(seed: seed).isSound)
+        #expect(try await handler.run(seed: seed).isSound)
         var more = handler
         more.effects = ["booked", "noted", "sealed"]
-        let outcome = try more.run(seed: seed)
+        let outcome = try await more.run(seed: seed)
         #expect(outcome.findings.contains { $0.kind == .lostEffect })
         #expect(outcome.findings.allSatisfy { $0.effects == ["sealed"] })
     }
 
     @Test("A duplicate under a new offset is caught where nothing identifies the event")
-    func positionOnly() throws {
+    func positionOnly() async throws {
         var handler = SimulatedHandler(decoding: .raw, identifiedBy: .positionOnly) { _, context, world in
             context.onCommit { try world.effect("booked", in: $0) }
         }
         handler.faults = [.badSends, .crashBroker]
-        let outcome = try handler.run(seeds: 1...500)
+        let outcome = try await handler.run(seeds: 1...500)
         #expect(outcome.findings.contains { $0.kind == .duplicateEffect }, "\(outcome.story)")
         #expect(outcome.story.contains("effect 2, \"booked\", is in the ledger"), "\(outcome.story)")
     }

@@ -44,10 +44,11 @@ struct Simulate: AsyncParsableCommand {
         defer { try? FileManager.default.removeItem(atPath: root) }
         let start = ContinuousClock.now
         let work = Work(first: seed, count: seeds, endsAtFailure: firstFailure)
+        let lanes = SimulationThreads(atOnce: threads)
         await withTaskGroup { group in
             for _ in 0..<threads {
                 group.addTask {
-                    while let seed = work.next() { work.note(seed, one(seed, root)) }
+                    while let seed = work.next() { work.note(seed, await lanes.run { one(seed, root) }) }
                 }
             }
         }

@@ -13,7 +13,7 @@ import ServiceLifecycle
 ///     try await world.call("charge", idempotencyKey: context.idempotencyKey)
 ///     context.onCommit { try world.effect("booked", in: $0) }
 /// }
-/// let outcome = try billing.run(seeds: 1...500)
+/// let outcome = try await billing.run(seeds: 1...500)
 /// #expect(outcome.isSound, "\(outcome.story)")
 /// ```
 ///

@@ -1,10 +1,10 @@
 public import Ratchet
 
 /// Runs an async handler in a simulation of its pipeline, its ledger and a broker, once, with what goes wrong by `seed`:
-/// in one thread, in some milliseconds, the same in every process and on every machine.
+/// in one thread, its own, in some milliseconds, the same in every process and on every machine.
 ///
 /// ```swift
-/// let outcome = try withSimulatedPipeline(seed: 17, decoding: .raw) { message, context, world in
+/// let outcome = try await withSimulatedPipeline(seed: 17, decoding: .raw) { message, context, world in
 ///     try await world.call("charge", idempotencyKey: context.idempotencyKey)
 ///     context.onCommit { try world.effect("booked", in: $0) }
 /// }
@@ -29,10 +29,10 @@ public func withSimulatedPipeline<Payload: Sendable>(
     decoding decoder: Decoder<Payload>,
     identifiedBy keys: KeySource<Payload> = .messageID,
     handler: @escaping @Sendable (Payload, HandlerContext, SimulatedWorld) async throws -> Void
-) throws(SimulationError) -> HandlerOutcome {
+) async throws(SimulationError) -> HandlerOutcome {
     var simulated = SimulatedHandler(messages: messages, decoding: decoder, identifiedBy: keys, handler: handler)
     simulated.faults = faults
-    return try simulated.run(seed: seed)
+    return try await simulated.run(seed: seed)
 }
 
 /// Runs a transactional handler in a simulation of its pipeline, its ledger and a broker, once, with what goes wrong by
@@ -53,8 +53,8 @@ public func withSimulatedPipeline<Payload: Sendable>(
     decoding decoder: Decoder<Payload>,
     identifiedBy keys: KeySource<Payload> = .messageID,
     transactional handler: @escaping @Sendable (Payload, borrowing LedgerTransaction, SimulatedWorld) throws -> Void
-) throws(SimulationError) -> HandlerOutcome {
+) async throws(SimulationError) -> HandlerOutcome {
     var simulated = SimulatedHandler(messages: messages, decoding: decoder, identifiedBy: keys, transactional: handler)
     simulated.faults = faults
-    return try simulated.run(seed: seed)
+    return try await simulated.run(seed: seed)
 }
