@@ -25,7 +25,7 @@ struct BrokerFlipTests {
     }
 }
 
-/// A small broker with topics of few and of many messages, a group, and a deleted topic.
+/// A small broker with topics of few and of many messages, a group, a producer, a queue, and a deleted topic.
 private enum FlippedBroker {
     /// Ids are the same in each process.
     private static func open(_ path: String, ids: UInt64) async throws -> Broker {
@@ -61,6 +61,9 @@ private enum FlippedBroker {
         for number in 0..<6 {
             try await producer.send(OutgoingMessage(to: "small", key: "k", payload: [9], partition: number % 2))
         }
+        try await FlippedQueue.make(in: broker)
+        // Gone with the next opening, by a row of its own.
+        try await broker.send(OutgoingMessage(to: "small", payload: [8], partition: 1, isPersistent: false))
         try await broker.close()
     }
 
@@ -89,21 +92,15 @@ private enum FlippedBroker {
         for topic in broker.topics() {
             let description = try broker.describe(topic)
             rest.append("\(description.id) \(description.settings) \(description.partitions)")
-            for partition in description.partitions {
-                for try await batch in try broker.read(partition.partition, maximumMessages: 4) {
-                    for index in 0..<batch.count {
-                        let message = batch[index]
-                        rest.append("\(message.offset) \(message.key ?? []) \(message.payload)")
-                    }
-                }
-            }
         }
+        rest += try await broker.held()
         let session = try await broker.subscribe(to: ["small", "large"], as: "billing").open()
         var done = offsets
         if case .assigned(let assignments) = try await session.next() {
             done += assignments.map { "\($0.partition) \($0.generation) \($0.committed as CommittedOffset?) \($0.log)" }
         }
         await session.close()
+        done += try await FlippedQueue.answers(of: broker)
         try await broker.send(OutgoingMessage(to: "small", key: "k", payload: [1], partition: 0))
         let producer = try await broker.producer(ProducerSettings(transactionalID: "orders"))
         rest.append("\(producer.id) \(producer.incarnation)")

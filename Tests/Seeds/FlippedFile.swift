@@ -13,16 +13,18 @@ package enum FlippedFile {
     ///   - folder: Where copies and results go.
     ///   - seed: Which bits.
     ///   - name: What the report calls it.
+    ///   - isSlow: As in ``Flips``.
     ///   - attempt: Begins a process that makes ``Flips`` of the same folder and seed, and runs them.
     package static func report(
         on file: String,
         in folder: String,
         seed: Seed,
         as name: String,
+        isSlow: Bool = false,
         attempt: (_ folder: String, _ seed: UInt64) async -> Void
     ) async throws -> Flips.Report {
         try FileManager.default.moveItem(atPath: file, toPath: folder + "/whole")
-        let flips = try Flips(in: folder, seed: seed)
+        let flips = try Flips(in: folder, seed: seed, isSlow: isSlow)
         while flips.tried < flips.count { await attempt(folder, seed.value) }
         return try flips.report(as: name)
     }

@@ -14,8 +14,9 @@
 /// Flips of single bits in a stored file, one at a time, and what a reader makes of each.
 ///
 /// `RATCHET_FLIP=all` flips one bit of each byte, `RATCHET_FLIP=bits` each of its bits; else a sample of that many is
-/// taken, or of 250, half of it of bytes that are not zero. What became of each flip is a letter in a file, so that whoever started the process
-/// that reads knows at which flip it died.
+/// taken, or of 250, half of it of bytes that are not zero. Where reading is slow only those are flipped, and of a sample
+/// that is asked for a quarter. What became of each flip is a letter in a file, so that whoever started the process that
+/// reads knows at which flip it died.
 package struct Flips: Sendable {
     /// What a reader reads.
     package struct Content: Hashable, Sendable {
@@ -45,21 +46,24 @@ package struct Flips: Sendable {
     private let places: [(byte: Int, bit: Int)]
 
     /// Flips in the file at `folder/whole`, where the letters go too.
-    package init(in folder: String, seed: Seed) throws {
+    package init(in folder: String, seed: Seed, isSlow: Bool = false) throws {
         self.folder = folder
         self.seed = seed
         let whole = [UInt8](try Data(contentsOf: URL(filePath: folder + "/whole")))
         var random = seed.random
         self.whole = whole
+        let used = whole.indices.filter { whole[$0] != 0 }
+        let bytes = isSlow ? used : Array(whole.indices)
         let all: [(byte: Int, bit: Int)]
         let wanted = getenv("RATCHET_FLIP").map { String(cString: $0) }
         switch wanted {
-        case "all": all = whole.indices.map { ($0, random.below(8)) }
-        case "bits": all = whole.indices.flatMap { byte in (0..<8).map { (byte, $0) } }
+        case "all": all = bytes.map { ($0, random.below(8)) }
+        case "bits": all = bytes.flatMap { byte in (0..<8).map { (byte, $0) } }
         default:
-            let used = whole.indices.filter { whole[$0] != 0 }
-            all = (0..<(wanted.flatMap(Int.init) ?? 250)).map { number in
-                (number % 2 == 0 ? random.below(whole.count) : used[random.below(used.count)], random.below(8))
+            let count = wanted.flatMap(Int.init).map { isSlow ? ($0 + 3) / 4 : $0 } ?? (isSlow ? 125 : 250)
+            all = (0..<count).map { number in
+                let among = number % 2 == 0 ? bytes : used
+                return (among[random.below(among.count)], random.below(8))
             }
         }
         places = all.filter { !Self.isFailedCommitMark($0.byte, $0.bit, in: whole) }

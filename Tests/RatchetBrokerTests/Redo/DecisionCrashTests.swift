@@ -24,7 +24,7 @@ struct DecisionCrashTests {
         for turns in 0..<Self.mostTurns where !isOver {
             let text = "\(turns)"
             isOver = try await Self.transaction(text, offset: Int64(turns + 1), turns: turns, directory)
-            if try await Broker.redoRows(at: directory) > 0 { halfway += 1 }
+            if try await Broker.redoRows(at: directory.broker) > 0 { halfway += 1 }
             let broker = try await Broker(at: directory.broker, configuration: .unsynced)
             let offset = try broker.offsets(group: "g")[Self.input]?.offset
             if offset == Int64(turns + 1) { committed.append(text) }
@@ -36,7 +36,7 @@ struct DecisionCrashTests {
             }
             #expect(!isOver || committed.last == text)
             try await broker.close()
-            #expect(try await Broker.redoRows(at: directory) == 0)
+            #expect(try await Broker.redoRows(at: directory.broker) == 0)
         }
         #expect(isOver && halfway > 1 && committed.count > 2 && committed.first != "0")
     }
@@ -82,7 +82,7 @@ struct DecisionCrashTests {
         for turns in 0..<Self.mostTurns where !isOver {
             let text = "\(turns)"
             isOver = try await Self.reject(text, turns: turns, directory)
-            if try await Broker.redoRows(at: directory) > 0 { halfway += 1 }
+            if try await Broker.redoRows(at: directory.broker) > 0 { halfway += 1 }
             let broker = try await Broker(at: directory.broker, configuration: .unsynced)
             let dead = try await broker.texts(TopicPartition("dead", 0))
             #expect(dead.count == Set(dead).count)

@@ -67,9 +67,9 @@ extension Broker.Configuration {
 
 extension Broker {
     /// How many decided messages' rows a broker's directory holds that nobody has open.
-    static func redoRows(at directory: TemporaryDirectory) async throws -> Int {
+    static func redoRows(at path: String) async throws -> Int {
         let settings = Storage.Settings(.unsynced)
-        let storage = try Storage(at: directory.broker, settings, id: [])
+        let storage = try Storage(at: path, settings, id: [])
         let tables = storage.tables
         let count = try storage.read { try $0.count(tables.redo) }
         await storage.close()

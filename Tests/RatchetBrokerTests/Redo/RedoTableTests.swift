@@ -42,7 +42,7 @@ struct RedoTableTests {
         }
         #expect(try await broker.texts(TopicPartition("t", 0)) == ["left"])
         try await broker.close()
-        #expect(try await Broker.redoRows(at: directory) == 0)
+        #expect(try await Broker.redoRows(at: directory.broker) == 0)
     }
 
     @Test("What belongs to a topic that was deleted goes at the next opening")
@@ -53,7 +53,7 @@ struct RedoTableTests {
         }
         #expect(try await broker.texts(TopicPartition("t", 0)).isEmpty)
         try await broker.close()
-        #expect(try await Broker.redoRows(at: directory) == 0)
+        #expect(try await Broker.redoRows(at: directory.broker) == 0)
     }
 
     @Test("A row that is none is reported, and the broker stays closed", arguments: 0..<5)
