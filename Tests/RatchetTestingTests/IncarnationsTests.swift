@@ -18,6 +18,8 @@ struct IncarnationsTests {
             #expect(incarnations.name(of: partition, generation) == partition)
         }
         for generation in [9, 10] as [Int64] { #expect(incarnations.name(of: partition, generation) == anew) }
+        #expect(incarnations.earlierNames(of: partition, 5) == [])
+        #expect(incarnations.earlierNames(of: partition, 9) == [partition])
         #expect(incarnations.name(of: partition, in: "first") == partition)
         #expect(incarnations.name(of: TopicPartition("orders", 0), in: "second").topic == anew.topic)
         #expect(incarnations.name(of: partition, in: "third") == TopicPartition("orders, made anew 2", 1))

@@ -125,6 +125,12 @@ struct SimulationTests {
         #expect(outcome.isSound, "Tests/simulate --seed \(seed) --seeds 1: \(outcome.problems) \(outcome.report)")
     }
 
+    @Test("What is processed again of a topic made anew may have been done in the one before it under its name")
+    func reprocessedAnew() throws {
+        let outcome = try Self.run(Simulation(seed: 20_098))
+        #expect(outcome.isSound, "Tests/simulate --seed 20098 --seeds 1: \(outcome.problems) \(outcome.report)")
+    }
+
     @Test("An effect that the ledger tells of and then no more is found")
     func vanished() throws {
         var scenario = Scenario.standard

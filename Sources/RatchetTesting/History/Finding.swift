@@ -12,7 +12,7 @@ public struct Finding: Hashable, Sendable, CustomStringConvertible {
         case lostEffect
         /// A message had its effect again inside of the window, or from the same record of a log at any time, unless a
         /// replay lies between, its reprocessing, or an operator's seek to where it had its effect or before; a seek
-        /// excuses what is done again from its offset on. Names both effects.
+        /// excuses nothing that is done again before its offset. Names both effects.
         case duplicateEffect
         /// A message was called done for being there already, and was not: no effect and no dead letter before. Names
         /// the skip and the delivery.

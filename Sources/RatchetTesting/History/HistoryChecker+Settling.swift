@@ -63,14 +63,15 @@ extension HistoryChecker {
         return record.effect
     }
 
-    /// Whether an operator has had what was done forgotten since, or has set the position back to where it was done or
-    /// before: it may be done again from there on. Behind a position that was set further nothing is new.
+    /// Whether an operator has set the position back since, to where it was done or before: it may be done again, from
+    /// there on or in another partition, and where it is to be reprocessed anywhere. Behind a position that was set
+    /// further nothing is new.
     private func isWantedAgain(_ event: History.Event, _ state: MessageState, _ partition: Int) -> Bool {
         let settled = Int(state.settlePartition)
         guard settled < partitions.count else { return false }
         if partitions[settled].isReprocessed(state.settleOffset, since: state.settleEvent) { return true }
-        let lower = min(event.offset, state.settleOffset)
-        return settled == partition && partitions[partition].isSought(lower, since: state.settleEvent)
+        let offset = settled == partition ? min(event.offset, state.settleOffset) : state.settleOffset
+        return partitions[settled].isSought(offset, since: state.settleEvent)
     }
 
     mutating func replayed(_ event: History.Event) {

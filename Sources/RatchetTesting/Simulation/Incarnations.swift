@@ -24,9 +24,18 @@ struct Incarnations: Sendable {
 
     /// What a history calls the partition of a generation.
     func name(of partition: TopicPartition, _ generation: Int64) -> TopicPartition {
+        Self.name(of: partition, number(of: partition, generation))
+    }
+
+    /// What it calls the partition of the topics before that one.
+    func earlierNames(of partition: TopicPartition, _ generation: Int64) -> [TopicPartition] {
+        (0..<number(of: partition, generation)).map { Self.name(of: partition, $0) }
+    }
+
+    private func number(of partition: TopicPartition, _ generation: Int64) -> Int {
         let list = assigned[partition] ?? []
         let index = list.firstIndex(past: { $0.generation > generation })
-        return Self.name(of: partition, index > 0 ? list[index - 1].number : 0)
+        return index > 0 ? list[index - 1].number : 0
     }
 
     /// What a history calls the partition of a topic.

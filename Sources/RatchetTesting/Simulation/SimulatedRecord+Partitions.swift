@@ -79,6 +79,7 @@ extension SimulatedRecord {
         if isGone { return }
         // It may happen again, and need not.
         if let forgotten { add { .seek(try $0.partition(name), to: forgotten) } }
+        excuseEarlier(assignment, from: policy == .reprocess ? min(forgotten ?? reset, reset) : forgotten)
         if policy == .reprocess {
             add { .reprocess(try $0.partition(name), from: reset) }
         } else if !isStarted {
@@ -87,6 +88,15 @@ extension SimulatedRecord {
         } else if policy == .stop, offset != reset {
             add(problem: "\(name) goes on at \(offset), an operator had set \(reset), and nobody was asked")
         }
+    }
+
+    /// A ledger knows a topic by its name: what was done in one before it, it forgets as well.
+    private func excuseEarlier(_ assignment: Assignment, from offset: Int64?) {
+        guard let offset else { return }
+        let names = state.withLock {
+            $0.incarnations.earlierNames(of: assignment.partition, assignment.generation)
+        }
+        for name in names { add { .seek(try $0.partition(name), to: offset) } }
     }
 
     /// A topic was deleted with all that was not done.
