@@ -15,7 +15,7 @@
 ///
 /// `RATCHET_FLIP=all` flips one bit of each byte, `RATCHET_FLIP=bits` each of its bits; else a sample of that many is
 /// taken, or of 250, half of it of bytes that are not zero. Where reading is slow only those are flipped, and of a sample
-/// that is asked for a quarter. What became of each flip is a letter in a file, so that whoever started the process that
+/// that is asked for a tenth. What became of each flip is a letter in a file, so that whoever started the process that
 /// reads knows at which flip it died.
 package struct Flips: Sendable {
     /// What a reader reads.
@@ -60,7 +60,7 @@ package struct Flips: Sendable {
         case "all": all = bytes.map { ($0, random.below(8)) }
         case "bits": all = bytes.flatMap { byte in (0..<8).map { (byte, $0) } }
         default:
-            let count = wanted.flatMap(Int.init).map { isSlow ? ($0 + 3) / 4 : $0 } ?? (isSlow ? 125 : 250)
+            let count = wanted.flatMap(Int.init).map { isSlow ? ($0 + 9) / 10 : $0 } ?? (isSlow ? 125 : 250)
             all = (0..<count).map { number in
                 let among = number % 2 == 0 ? bytes : used
                 return (among[random.below(among.count)], random.below(8))

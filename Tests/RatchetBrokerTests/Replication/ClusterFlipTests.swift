@@ -81,7 +81,8 @@ private enum FlippedCluster {
         while broker.cluster?.redo.owners.isEmpty ?? false { await Task.yield() }
         try await broker.close()
         await unfinished
-        try #require(await Broker.redoRows(at: path) > 0)
+        let decided = try await Broker.redoRows(at: path)
+        try #require(decided > 0)
     }
 
     private static func transaction(_ text: String, _ producer: Producer) async throws {
