@@ -46,6 +46,36 @@
         case brokerOffsetsWritten = "broker.offsets.written"
         /// A group's offsets are committed; who committed them does not know.
         case brokerOffsetsCommitted = "broker.offsets.committed"
+        /// What the consumers of a queue have answered is written; nothing is committed.
+        case queueAnswersWritten = "queue.answers.written"
+        /// Answers are committed; the consumers do not know.
+        case queueAnswersCommitted = "queue.answers.committed"
+        /// Messages of a queue are moved to the dead-letter topic; nothing is committed.
+        case queueDeadWritten = "queue.dead.written"
+        /// Dead letters are committed; nobody knows.
+        case queueDeadCommitted = "queue.dead.committed"
+        /// What several nodes are to append is written as decided; nothing is committed.
+        case redoWritten = "redo.written"
+        /// A decision is committed; no partition has heard of it.
+        case redoDecided = "redo.decided"
+        /// A partition has what was decided; it still counts as to be done.
+        case redoAppended = "redo.appended"
+        /// What all partitions have counts as done; nothing of that is committed.
+        case redoRemoved = "redo.removed"
+        /// A compaction has put chunks in the place of others; nothing is committed.
+        case compactionWritten = "compaction.written"
+        /// Compacted chunks are committed; the log does not know.
+        case compactionCommitted = "compaction.committed"
+        /// Records are committed on the node that leads; no other has them.
+        case leaderCommitted = "leader.committed"
+        /// A follower has copied, or cut off, what it was told to; nothing is committed.
+        case followerWritten = "follower.written"
+        /// A follower's log is committed; its leader does not know.
+        case followerCommitted = "follower.committed"
+        /// Who leads, and who is in sync, is written; nothing is committed.
+        case leadershipWritten = "leadership.written"
+        /// A decision about leadership is committed; no node has been told.
+        case leadershipCommitted = "leadership.committed"
 
         private static let log =
             getenv("RATCHET_CRASH_LOG").map { open($0, O_WRONLY | O_CREAT | O_APPEND, 0o600) } ?? -1

@@ -16,35 +16,57 @@ import Synchronization
 /// for the tests.
 ///
 ///     compactor DIRECTORY NODES TURN
+///     compactor DIRECTORY NODES verify LIVES
 ///
 /// Opens the broker in DIRECTORY with NODES nodes, appends ``rounds`` messages of each of ``keys`` keys to the topic
 /// `table`, each with the number of its round, and compacts it; dies before the writers' TURN-th turn of the compaction,
-/// from 1 on. Where there are less, it prints how many there were.
+/// from 1 on, or never if that is 0. Where there are less, it prints how many there were. `verify` looks at what there is
+/// after so many lives, each of which has come as far as the compaction; see ``Inspection``.
 @main
 struct Compactor {
     static let keys = 20
     static let rounds = 5
+    static let table = TopicPartition("table", 0)
 
-    static func main() async throws {
-        let arguments = CommandLine.arguments
-        guard arguments.count == 4, let nodes = Int(arguments[2]), let turn = Int(arguments[3]) else {
-            fatalError("compactor DIRECTORY NODES TURN")
+    static func main() async {
+        let words = Array(CommandLine.arguments.dropFirst())
+        do {
+            guard words.count >= 3, let nodes = Int(words[1]) else { throw Problem("\(words)") }
+            if words.count == 4, words[2] == "verify", let lives = Int(words[3]) {
+                let broker = try await Broker(at: words[0], configuration: configuration(nodes))
+                print(try await Inspection(of: broker, lives: lives))
+                try await broker.close()
+            } else if words.count == 3, let turn = Int(words[2]) {
+                try await compact(words[0], nodes, turn)
+            } else {
+                throw Problem("\(words)")
+            }
+        } catch {
+            "compactor: \(error)\n".withCString { _ = write(STDERR_FILENO, $0, strlen($0)) }
+            exit(1)
         }
-        let writer = DoomedWriter(turn: turn)
+    }
+
+    private static func configuration(_ nodes: Int) -> Broker.Configuration {
         var configuration = Broker.Configuration()
         configuration.logger = Logger(label: "compactor") { _ in SwiftLogNoOpLogHandler() }
         configuration.nodes = nodes
         // Room for some keys only: a log is gone over many times.
         configuration.compactionMemory = 1000
+        return configuration
+    }
+
+    private static func compact(_ path: String, _ nodes: Int, _ turn: Int) async throws {
+        let writer = DoomedWriter(turn: turn)
+        var configuration = configuration(nodes)
         configuration.writerTurns = writer.ask
-        let broker = try await Broker(at: arguments[1], configuration: configuration)
+        let broker = try await Broker(at: path, configuration: configuration)
         try await broker.createTopic(
             "table",
             replicationFactor: nodes,
             minInSyncReplicas: min(nodes, 2),
             cleanup: .compact
         )
-        let table = TopicPartition("table", 0)
         let sent = Int(try broker.logEnds(of: "table")[table] ?? 0)
         for number in sent..<sent + keys * rounds {
             let (round, key) = number.quotientAndRemainder(dividingBy: keys)
@@ -55,6 +77,12 @@ struct Compactor {
         print(writer.turns)
         try await broker.close()
     }
+}
+
+/// What was wrong.
+struct Problem: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
 }
 
 /// Gives the broker's writers their turns, on one thread, until the last one.

@@ -20,15 +20,14 @@ die_at() {
     check
 }
 
-# Counts how often a run visits each point: the least of three runs, as no two are the same.
+# Counts how often a run of the program visits each of these points: the least of three runs, as no two are the same.
 count_visits() {
     local run point count
-    declare -gA visits=()
     for run in 1 2 3; do
         rm -f "$work/visits"
         run_in "$work/counted" env RATCHET_CRASH_LOG="$work/visits" || fail "a run without faults ended with $?"
         rm -rf "$work/counted"
-        for point in $points; do
+        for point in "$@"; do
             count=$(grep -cx "$point" "$work/visits") || fail "a run never came to $point"
             if [ "$run" = 1 ] || [ "$count" -lt "${visits[$point]}" ]; then visits[$point]=$count; fi
         done
@@ -61,33 +60,44 @@ die_surely_at() {
     return 1
 }
 
-# Each point, or the one of a name, so often: at as many different visits, or else at all of them in runs over one input
-# after the other.
+# Each point, or the one of a name, so often.
 all_points() {
-    local rounds=$1 point visit done inputs places total=0
+    local rounds=$1 points point name total=0
+    local -a own
+    declare -gA visits=()
     points=$(sed -n 's/^ *case .* = "\(.*\)"$/\1/p' "$points_file")
     points=$(grep -x "${2:-.*}" <<<"$points") || fail "no point is called $2"
-    choose "$point_purchases"
-    count_visits
-    for point in $points; do
-        begin "crash.$point"
-        done=0 inputs=0
-        local -A places=()
-        while [ "$done" -lt "$rounds" ]; do
-            inputs=$((inputs + 1))
-            [ "$inputs" -le $((rounds + 20)) ] || fail "the runs do not come to $point so often"
-            choose "$point_purchases" "$inputs"
-            for visit in $(spread $((rounds - done)) "${visits[$point]}"); do
-                progress "$point: $done of $rounds deaths, the next at visit $visit of ${visits[$point]}"
-                if die_surely_at "$point:$visit"; then
-                    done=$((done + 1)) places[$visit]=1
-                fi
-            done
-        done
-        total=$((total + done))
-        finished "$point: $done deaths at ${#places[@]} different visits of ${visits[$point]}$(
-            [ "$inputs" = 1 ] || echo ", in runs over $inputs inputs"
-        )"
+    for name in orders shop shops compactor; do
+        own=()
+        for point in $points; do [ "$(program_of "$point")" != "$name" ] || own+=("$point"); done
+        [ "${#own[@]}" != 0 ] || continue
+        use "$name"
+        choose "$point_purchases"
+        count_visits "${own[@]}"
+        for point in "${own[@]}"; do die_often_at "$point" "$rounds"; done
     done
+    use orders
     finished "crash points: $total deaths; all is there, once"
+}
+
+# At as many different visits, or else at all of them in runs over one input after the other.
+die_often_at() {
+    local point=$1 rounds=$2 visit done=0 inputs=0
+    local -A places=()
+    begin "crash.$point"
+    while [ "$done" -lt "$rounds" ]; do
+        inputs=$((inputs + 1))
+        [ "$inputs" -le $((rounds + 20)) ] || fail "the runs do not come to $point so often"
+        choose "$point_purchases" "$inputs"
+        for visit in $(spread $((rounds - done)) "${visits[$point]}"); do
+            progress "$point: $done of $rounds deaths, the next at visit $visit of ${visits[$point]}"
+            if die_surely_at "$point:$visit"; then
+                done=$((done + 1)) places[$visit]=1
+            fi
+        done
+    done
+    total=$((total + done))
+    finished "$point: $done deaths at ${#places[@]} different visits of ${visits[$point]}$(
+        [ "$inputs" = 1 ] || echo ", in runs over $inputs inputs"
+    )"
 }

@@ -1,4 +1,4 @@
-# One run of `orders`, and what must be so at the end.
+# One run of the program that is tried, and what must be so at the end of `orders`.
 
 # What a run makes up: so many purchases, from this seed; and what must be there at its end: so many purchases, these
 # balances.
@@ -6,10 +6,11 @@ purchases="" input=1 expected="" reference=""
 
 # Starts a run with its state in a folder; the words after that come before the command.
 start_in() {
-    local folder=$1
+    local folder=$1 command
     shift
-    "$@" "$orders" --generate "$purchases" --seed "$input" --duplicates 0.2 --state "$folder" --json \
-        >"$work/output" 2>"$work/errors" &
+    [ "$program" = orders ] || mkdir -p "$folder"
+    words_of_run "$folder"
+    "$@" "${command[@]}" >"$work/output" 2>"$work/errors" &
     child=$!
 }
 
@@ -30,7 +31,7 @@ run_in() {
 # The runs from here on have so many purchases, and the balances of one that nothing befalls.
 choose() {
     purchases=$1 input=${2-1} expected=$1 reference=$work/reference-$1-${2-1}
-    [ ! -e "$reference" ] || return 0
+    [ "$program" = orders ] && [ ! -e "$reference" ] || return 0
     what="a run without faults" repeat="--smoke"
     run_in "$work/undisturbed" || fail "it ended with $?"
     "$orders" balances --state "$work/undisturbed" >"$reference"
@@ -70,8 +71,7 @@ check_effects() {
     rm -f "$work/effects"
 }
 
-# Runs to the end, and everything must be as if nothing had happened.
-check() {
+check_orders() {
     run_in "$state" || fail "the run after it ended with $?"
     [ ! -s "$work/errors" ] || fail "the run after it complained"
     check_effects

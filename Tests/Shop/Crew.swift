@@ -11,13 +11,20 @@ import RatchetBroker
 
 /// Consumers of a queue, which answer in each way that there is.
 struct Crew {
-    /// The text of the last message that there will ever be.
-    static let end = "end"
+    /// The text of the last message that one life works for: no other has it.
+    static let end = "end-\(getpid())"
     /// So often a message is given back at the most.
     static let deliveryLimit = 4
 
     private let books: Books
     private let queue: BrokerQueue
+
+    static func isEnd(_ text: String) -> Bool { text.hasPrefix("end-") }
+
+    /// Whether the job becomes a dead letter, whoever does it.
+    static func isNeverDone(_ text: String) -> Bool { number(text) % 10 <= 1 }
+
+    private static func number(_ text: String) -> Int { Int(text.dropFirst(2)) ?? 9 }
 
     init(_ broker: Broker, _ books: Books) {
         self.books = books
@@ -31,7 +38,7 @@ struct Crew {
 
         /// By its number: each tenth is never done, each tenth is rejected, each tenth is done at the second attempt.
         init(_ delivery: QueueDelivery) {
-            switch (Int(delivery.message.text.dropFirst(2)) ?? 9) % 10 {
+            switch Crew.number(delivery.message.text) % 10 {
             case 0: self = .requeue
             case 1: self = .reject
             case 2 where delivery.deliveryCount == 1: self = .requeue

@@ -241,8 +241,14 @@ extension LogCompaction {
                 row.bytes += Int64(bytes.count)
             }
             try transaction.put(row, for: log.uid, in: tables)
+            #if CrashPoints
+                CrashPoint.compactionWritten.reach()
+            #endif
             return .done(row)
         } published: {
+            #if CrashPoints
+                CrashPoint.compactionCommitted.reach()
+            #endif
             if case .done(let row) = $0 { log.resized(row) }
         }
     }

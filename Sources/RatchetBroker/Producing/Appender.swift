@@ -283,7 +283,11 @@ private final class AppendPiece: WritePiece {
     ) {
         let (requests, outcomes, written) = state.withLock { ($0.requests, $0.outcomes, $0.written) }
         switch result {
-        case .success: appends.finish(written, Array(zip(requests, outcomes)))
+        case .success:
+            #if CrashPoints
+                CrashPoint.leaderCommitted.reach()
+            #endif
+            appends.finish(written, Array(zip(requests, outcomes)))
         case .failure(let error):
             let error = BrokerError.wrapping(error)
             appends.finish(nil, requests.map { ($0, .failure(appends.failure(error, of: $0))) })

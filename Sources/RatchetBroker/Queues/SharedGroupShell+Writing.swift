@@ -19,7 +19,13 @@ extension SharedGroupShell {
             }
             taken.write.withLock { $0 = write }
             try put(write, in: transaction)
+            #if CrashPoints
+                CrashPoint.queueAnswersWritten.reach()
+            #endif
         } done: { [self] result in
+            #if CrashPoints
+                CrashPoint.queueAnswersCommitted.reach()
+            #endif
             returned(taken.write.withLock { $0 }, result)
         }
         storage.submit(job)
@@ -72,7 +78,13 @@ extension SharedGroupShell {
             }
             taken.write.withLock { $0 = write }
             try put(write, in: transaction)
+            #if CrashPoints
+                CrashPoint.queueDeadWritten.reach()
+            #endif
         } done: { [self] result in
+            #if CrashPoints
+                CrashPoint.queueDeadCommitted.reach()
+            #endif
             let write = taken.write.withLock { $0 }
             switch result {
             case .success:

@@ -1,3 +1,4 @@
+import LMDB
 import Logging
 import Ratchet
 
@@ -44,6 +45,9 @@ extension Cluster {
         }
         submit(
             Appender.Request(segments: segments) { [self] result in
+                #if CrashPoints
+                    CrashPoint.redoAppended.reach()
+                #endif
                 perform(redo.handle(.answered(uid: uid, answer(result, of: uid))))
             }
         )
@@ -65,6 +69,9 @@ extension Cluster {
         storage.submit(
             WriteJob(byteCount: 0, reclaims: true) { [redo] transaction in
                 try RedoTable.remove(redo.takeSettled(), in: transaction, tables)
+                #if CrashPoints
+                    CrashPoint.redoRemoved.reach()
+                #endif
             } done: { [redo] result in
                 // What stays is found to be in the logs at the next opening.
                 if case .failure = result { redo.notRemoved() }

@@ -71,6 +71,9 @@ final class JointAppend: Sendable {
         guard !isEmpty else { return }
         if cluster != nil {
             let parts = try RedoTable.write(batch, owner: owner, in: transaction, tables)
+            #if CrashPoints
+                CrashPoint.redoWritten.reach()
+            #endif
             return state.withLock { $0.parts = parts }
         }
         // Its messages carry no sequence numbers: it is a repeat as a whole or not at all.
@@ -88,7 +91,11 @@ final class JointAppend: Sendable {
             return (state.rows, state.parts)
         }
         for (log, row) in rows { log.publish(row) }
-        if !parts.isEmpty { cluster?.decided(parts) }
+        guard !parts.isEmpty else { return }
+        #if CrashPoints
+            CrashPoint.redoDecided.reach()
+        #endif
+        cluster?.decided(parts)
     }
 
     /// Nothing was written, and nothing will be.

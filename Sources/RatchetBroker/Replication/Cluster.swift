@@ -121,7 +121,13 @@ final class Cluster: Sendable {
             storage.submit(
                 WriteJob(byteCount: 0, reclaims: true) { transaction in
                     try Self.persist(actions, in: transaction, tables)
+                    #if CrashPoints
+                        CrashPoint.leadershipWritten.reach()
+                    #endif
                 } done: { [self] result in
+                    #if CrashPoints
+                        CrashPoint.leadershipCommitted.reach()
+                    #endif
                     // A controller that cannot write down what it decides decides nothing: the broker has failed then.
                     if case .success = result { perform(actions) }
                 }

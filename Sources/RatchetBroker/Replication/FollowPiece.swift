@@ -57,12 +57,18 @@ final class FollowPiece: WritePiece {
             let writer = FollowerLog(uid: task.partition.log.uid, tables: tables, now: now)
             outcomes.append(try writer.perform(task.kind, in: transaction))
         }
+        #if CrashPoints
+            CrashPoint.followerWritten.reach()
+        #endif
         state.withLock { [outcomes] in $0.outcomes = outcomes }
     }
 
     func completed(_ result: Result<Void, any Error>) {
         let (isTaken, tasks, outcomes) = state.withLock { ($0.isTaken, $0.tasks, $0.outcomes) }
         guard isTaken else { return node.pieceWasRefused() }
+        #if CrashPoints
+            CrashPoint.followerCommitted.reach()
+        #endif
         for (index, task) in tasks.enumerated() {
             // A failed one is tried again at the next tick.
             var log: Replica.LogState?
