@@ -87,7 +87,7 @@ struct BrokerRowTests {
             let whole = Sample.leadership(&random).encoded
             let bytes = whole.damaged(by: Sample.leadership(&random).encoded, &random)
             if let row = try? bytes.withUnsafeBytes({ try Leadership($0, "l") }) {
-                #expect((row.inSync + row.eligible).allSatisfy(row.replicas.contains))
+                #expect((row.inSync + row.eligible + row.wiped).allSatisfy(row.replicas.contains))
                 #expect(row.leader.map(row.replicas.contains) ?? true)
                 let again = try row.encoded.withUnsafeBytes { try Leadership($0, "l") }
                 #expect(again == row)
@@ -130,6 +130,7 @@ extension Sample {
     fileprivate static func leadership(_ random: inout SeededRandom) -> Leadership {
         var leadership = Leadership(replicas: Array([0, 1, 2].shuffled(using: &random).prefix(random.below(3) + 1)))
         leadership.setInSync(leadership.replicas.filter { _ in random.chance(70) })
+        if random.chance(30) { leadership.forget(random.below(3), withDisk: random.chance(50)) }
         leadership.minimum = random.below(3) + 1
         _ = leadership.elect { _ in random.chance(80) }
         leadership.version = Int64(random.below(100))

@@ -103,7 +103,7 @@ struct Controller: Sendable {
         nodes[node] = Node(disk: disk, life: nodes[node].life + 1, isUp: true)
         for index in partitions.indices where partitions[index].leadership.replicas.contains(node) {
             let before = partitions[index].leadership
-            if isAnother || !isIntact { partitions[index].leadership.forget(node) }
+            if isAnother || !isIntact { partitions[index].leadership.forget(node, withDisk: isAnother) }
             if before.leader == nil { elect(index) }
             let decided = changed(index, before)
             actions += decided.isEmpty ? [tell(node, index)] : decided

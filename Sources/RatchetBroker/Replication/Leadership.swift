@@ -4,7 +4,8 @@ struct Leadership: Equatable, Sendable {
     var replicas: [Int]
     /// Fewer in-sync replicas confirm nothing and let nothing become visible.
     var minimum: Int
-    /// Whether a replica that may lack confirmed messages leads when no other can.
+    /// Whether a replica that may lack confirmed messages leads when no other can; one that has lost its disk only where
+    /// all have.
     var allowsUnclean: Bool
     /// Nil while nobody may lead.
     var leader: Int?
@@ -17,6 +18,8 @@ struct Leadership: Equatable, Sendable {
     /// Those that left when too few stayed. The high watermark stands still since then, so they too have everything
     /// below it.
     var eligible: [Int] = []
+    /// Those that have lost their disks and were not in sync since: they have nothing, or a part.
+    var wiped: [Int] = []
 
     init(replicas: [Int], minimum: Int = 1, allowsUnclean: Bool = false) {
         self.replicas = replicas
@@ -31,13 +34,15 @@ struct Leadership: Equatable, Sendable {
     mutating func setInSync(_ members: [Int]) {
         let before = inSync + eligible
         inSync = replicas.filter(members.contains)
+        wiped.removeAll(where: inSync.contains)
         eligible = isSufficient ? [] : replicas.filter { before.contains($0) && !inSync.contains($0) }
     }
 
-    /// A replica has lost messages that it had.
-    mutating func forget(_ node: Int) {
+    /// A replica has lost messages that it had: all of them with its disk.
+    mutating func forget(_ node: Int, withDisk: Bool) {
         inSync.removeAll { $0 == node }
         eligible.removeAll { $0 == node }
+        if withDisk { wiped = replicas.filter { $0 == node || wiped.contains($0) } }
     }
 
     /// Chooses a leader among the nodes that are up; returns whether there is one. `uncleanly`: also one that may lack
@@ -49,12 +54,19 @@ struct Leadership: Equatable, Sendable {
         } else if let node = eligible.first(where: isUp) {
             leader = node
             setInSync([node])
-        } else if uncleanly, allowsUnclean, let node = replicas.first(where: isUp) {
+        } else if uncleanly, allowsUnclean, let node = candidates.first(where: isUp) {
             leader = node
-            (inSync, eligible) = ([node], [])
+            setInSync([node])
+            eligible = []
         }
         if leader != nil { epoch += 1 }
         return leader != nil
+    }
+
+    /// Who may lead uncleanly. What is left on a disk is worth waiting for: a leader without it has the others cut it off.
+    private var candidates: [Int] {
+        let kept = replicas.filter { !wiped.contains($0) }
+        return kept.isEmpty ? replicas : kept
     }
 }
 

@@ -148,7 +148,8 @@ extension Leadership {
         self.leader = leader < 0 ? nil : leader
         inSync = try reader.nodes()
         eligible = try reader.nodes()
-        let members = inSync + eligible + (self.leader.map { [$0] } ?? [])
+        wiped = try reader.nodes()
+        let members = inSync + eligible + wiped + (self.leader.map { [$0] } ?? [])
         guard reader.isAtEnd, epoch >= 0, version >= 0, members.allSatisfy(replicas.contains) else {
             throw reader.damaged
         }
@@ -161,7 +162,7 @@ extension Leadership {
         bytes.appendLittleEndian(Int32(leader ?? -1))
         bytes.appendLittleEndian(UInt32(minimum))
         bytes.appendLittleEndian(UInt32(allowsUnclean ? 1 : 0))
-        for nodes in [replicas, inSync, eligible] {
+        for nodes in [replicas, inSync, eligible, wiped] {
             bytes.appendLittleEndian(UInt32(nodes.count))
             for node in nodes { bytes.appendLittleEndian(UInt32(node)) }
         }

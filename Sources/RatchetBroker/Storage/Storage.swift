@@ -37,7 +37,7 @@ final class Storage: Sendable {
     static let kind = "ratchet broker"
     /// The directory of one of several nodes, inside the broker's.
     static let nodeKind = "ratchet broker node"
-    static let format: UInt32 = 3
+    static let format: UInt32 = 4
 
     let tables: Tables
     /// The broker's id: 32 hexadecimal digits, made at creation.

@@ -22,7 +22,8 @@ public struct TopicSettings: Sendable, Hashable {
     /// How many replicas must be in sync, the leader counted, for a message to be confirmed to who waits for all of them,
     /// and for messages to become visible: from 1 to ``replicationFactor``. Default: 1.
     public var minInSyncReplicas = 1
-    /// Whether a replica that may lack confirmed messages leads when no other can: those messages are lost then.
+    /// Whether a replica that may lack confirmed messages leads when no other can: those messages are lost then. One whose
+    /// disk was lost leads only once all replicas have lost theirs: until then it waits for what the others have.
     /// Default: false.
     public var allowsUncleanElection = false
     /// Whether a message is confirmed only once it is written and synced. False confirms it before: a process, or the

@@ -93,6 +93,51 @@ struct ControllerTests {
         }
     }
 
+    /// A partition whose in-sync set is 0 alone, and then nobody: 0 has lost its disk.
+    private static func wiped() throws -> Controller {
+        var controller = Self.controller(minimum: 1, allowsUnclean: true)
+        _ = controller.handle(try Self.change(try Self.leadership(controller), to: [0]))
+        for node in [1, 2, 0] { _ = controller.handle(.down(node, life: 1)) }
+        _ = controller.handle(.up(0, disk: 99, isIntact: true))
+        return controller
+    }
+
+    @Test("A replica that has lost its disk leads in no unclean election as long as another one has something")
+    func wipedDoesNotLead() throws {
+        var controller = try Self.wiped()
+        #expect(try Self.leadership(controller).leader == nil, "the disks of 1 and 2 are only not there yet")
+        _ = controller.handle(.up(2, disk: 2, isIntact: true))
+        #expect(try Self.leadership(controller).leader == 2)
+        #expect(try Self.leadership(controller).wiped == [0])
+        _ = controller.handle(.down(2, life: 2))
+        #expect(try Self.leadership(controller).leader == nil)
+    }
+
+    @Test("That a disk was lost is known after a restart, and until its replica is in sync again")
+    func wipedIsRemembered() throws {
+        let stored = try Self.leadership(Self.wiped())
+        let read = try stored.encoded.withUnsafeBytes { try Leadership($0, "l") }
+        #expect(read == stored)
+        var controller = Controller(disks: [99, 1, 2], partitions: [(Self.uid, read)])
+        _ = controller.handle(.up(0, disk: 99, isIntact: true))
+        #expect(try Self.leadership(controller).leader == nil)
+        _ = controller.handle(.up(1, disk: 1, isIntact: true))
+        let before = try Self.leadership(controller)
+        #expect(before.leader == 1)
+        _ = controller.handle(try Self.change(before, to: [0, 1], adding: [.init(node: 0, life: 1)]))
+        _ = controller.handle(.down(1, life: 1))
+        #expect(try Self.leadership(controller).leader == 0)
+    }
+
+    @Test("Where all replicas have lost their disks, an unclean election finds one all the same")
+    func allWiped() throws {
+        var controller = try Self.wiped()
+        _ = controller.handle(.up(1, disk: 98, isIntact: true))
+        #expect(try Self.leadership(controller).leader == nil)
+        _ = controller.handle(.up(2, disk: 97, isIntact: true))
+        #expect(try Self.leadership(controller).leader != nil)
+    }
+
     @Test("A replica that began another life meanwhile does not come into the in-sync set")
     func lives() throws {
         var controller = Self.controller()
