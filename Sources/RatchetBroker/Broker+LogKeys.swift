@@ -47,8 +47,8 @@ enum LogKeys {
 
     static func node(_ number: Int, _ path: String) -> Logger.Metadata { ["node": "\(number)", "path": "\(path)"] }
 
-    static func error(_ error: any Error, node number: Int) -> Logger.Metadata {
-        ["node": "\(number)", "error": "\(error)"]
+    static func error(_ error: any Error, node number: Int, _ path: String, remedy: String) -> Logger.Metadata {
+        ["node": "\(number)", "path": "\(path)", "error": "\(error)", "remedy": "\(remedy)"]
     }
 
     static func error(_ error: any Error, partition: TopicPartition, node number: Int) -> Logger.Metadata {
@@ -56,6 +56,10 @@ enum LogKeys {
     }
 
     static func topic(_ name: String) -> Logger.Metadata { ["topic": "\(name)"] }
+
+    static func error(_ error: any Error, path: String) -> Logger.Metadata {
+        ["path": "\(path)", "error": "\(error)"]
+    }
 
     static func path(_ path: String) -> Logger.Metadata { ["path": "\(path)"] }
 }

@@ -1,3 +1,4 @@
+import Logging
 import Ratchet
 public import ServiceLifecycle
 import Synchronization
@@ -39,14 +40,29 @@ extension Broker: Service {
                     // Beside the ticks: a large log takes its time.
                     group.addTask {
                         defer { self.isCompacting.store(false, ordering: .releasing) }
-                        do { try await self.compactWhatIsDue() } catch is CancellationError {}
+                        do {
+                            try await self.withoutFaultsThatPass { try await self.compactWhatIsDue() }
+                        } catch is CancellationError {}
                     }
                 }
                 guard clock.now - lastCleaning >= configuration.retentionInterval else { continue }
-                try await clean()
-                try await cleanProducers()
+                try await withoutFaultsThatPass {
+                    try await clean()
+                    try await cleanProducers()
+                }
                 lastCleaning = clock.now
             }
+        }
+    }
+
+    /// What is not done now, as the writer is busy or the map is full, is done the next time: only the end of the storage
+    /// ends the ticks.
+    private func withoutFaultsThatPass(_ work: () async throws -> Void) async throws {
+        do { try await work() } catch let error as BrokerError where !storage.hasEnded(error) {
+            configuration.logger.error(
+                "What is due is not done now: it is tried again.",
+                metadata: LogKeys.error(error, path: storage.path)
+            )
         }
     }
 
@@ -56,17 +72,26 @@ extension Broker: Service {
         let now = configuration.time.wall()
         for topic in catalog.all {
             for log in topic.logs {
-                // A node that is stopped meanwhile trims nothing.
-                while let home = log.home, try isTrimDue(log, now, home) { try await trim(log, now: now, home) }
+                do { try await clean(log, now: now) } catch let error as BrokerError where error.code == .corrupted {
+                    // It is left to be seen, and holds nobody up.
+                    configuration.logger.error(
+                        "What is old stays in a partition.",
+                        metadata: LogKeys.error(error, partition: log.partition)
+                    )
+                }
             }
         }
     }
 
-    private func isTrimDue(_ log: PartitionLog, _ now: Int64, _ home: Storage) throws -> Bool {
-        do {
-            return try home.read { try log.isTrimDue(now: now, in: $0, home.tables) }
-        } catch let error as BrokerError where error.code == .closed && log.isReplicated {
-            return false
+    private func clean(_ log: PartitionLog, now: Int64) async throws {
+        while let home = log.home {
+            do {
+                guard try home.read({ try log.isTrimDue(now: now, in: $0, home.tables) }) else { return }
+                try await trim(log, now: now, home)
+            } catch let error as BrokerError where log.isReplicated && home.hasEnded(error) {
+                // A node that is stopped meanwhile, or whose disk fails, trims nothing.
+                return
+            }
         }
     }
 

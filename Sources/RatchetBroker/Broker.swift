@@ -41,7 +41,8 @@ public final class Broker: Sendable {
 
     /// Opens the broker in `directory`, which is created when it is absent or empty; its parent must exist.
     ///
-    /// A crash while it is created leaves nothing that cannot be opened. Throws ``BrokerError``: `notABroker` when the
+    /// A crash while it is created leaves nothing that cannot be opened. With several nodes one whose files cannot be opened
+    /// counts as down, with an error in the log, and the others serve; this throws only when that is so of all. Throws ``BrokerError``: `notABroker` when the
     /// directory holds something else, `corrupted` when its file was changed, `inUse` when another process or another `Broker` has it open, `storage` when it
     /// cannot be read or written.
     public convenience init(at directory: String, configuration: Configuration = Configuration()) async throws {

@@ -1,3 +1,4 @@
+import LMDB
 import Logging
 import Ratchet
 import Synchronization
@@ -200,6 +201,35 @@ final class Gate: @unchecked Sendable {
     func open() { sem_post(&semaphore) }
 }
 
+extension Storage {
+    /// Returns once the writer waits for the gate: what is submitted meanwhile goes into one transaction.
+    func blocked() async -> Gate {
+        let (gate, begun) = (Gate(), Notes<Bool>())
+        submit(
+            WriteJob(byteCount: 0, reclaims: false) { _ in
+                begun.add(true)
+                gate.wait()
+            } done: { _ in
+            }
+        )
+        while begun.all.isEmpty { await Task.yield() }
+        return gate
+    }
+}
+
+/// Undoes the transaction that it is in, as a map without room does.
+final class FailingPiece: WritePiece {
+    let byteCount = 0
+    let reclaims = true
+    let failsAlone = false
+
+    func write(in transaction: borrowing WriteTransaction) throws {
+        throw LMDBError(.mapFull, operation: "commit", path: "here", detail: "for a test")
+    }
+
+    func completed(_ result: Result<Void, any Error>) {}
+}
+
 /// What tasks have noted, in order.
 final class Notes<Note: Sendable>: Sendable {
     private let notes = Mutex<[Note]>([])
@@ -207,4 +237,39 @@ final class Notes<Note: Sendable>: Sendable {
     var all: [Note] { notes.withLock { $0 } }
 
     func add(_ note: Note) { notes.withLock { $0.append(note) } }
+}
+
+/// Files that others change.
+enum TestFile {
+    /// Overwrites the beginning of a file that is there.
+    static func overwrite(_ path: String, _ bytes: [UInt8]) throws {
+        struct Failed: Error { let path: String }
+        guard let file = fopen(path, "r+") else { throw Failed(path: path) }
+        defer { fclose(file) }
+        guard fwrite(bytes, 1, bytes.count, file) == bytes.count else { throw Failed(path: path) }
+    }
+}
+
+/// What was logged, in order.
+final class LoggedLines: Sendable {
+    private let lines = Notes<(level: Logger.Level, text: String)>()
+
+    var logger: Logger { Logger(label: "test") { _ in Handler(lines: self.lines) } }
+    var warnings: [String] { texts(.warning) }
+    var errors: [String] { texts(.error) }
+
+    private func texts(_ level: Logger.Level) -> [String] { lines.all.filter { $0.level == level }.map(\.text) }
+
+    private struct Handler: LogHandler {
+        let lines: Notes<(level: Logger.Level, text: String)>
+        var metadata: Logger.Metadata = [:]
+        var logLevel = Logger.Level.debug
+
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+
+        func log(event: LogEvent) { lines.add((event.level, "\(event.message) \(event.metadata ?? [:])")) }
+    }
 }

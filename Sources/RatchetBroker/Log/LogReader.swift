@@ -50,8 +50,9 @@ struct LogReader: Sendable {
         let found: Found
         do {
             found = try read(from: offset, covering ?? offset, generation, limits, &last, range.upperBound, storage)
-        } catch let error as BrokerError where error.code == .closed && log.isReplicated {
-            // The node was stopped: another one leads, or will.
+        } catch let error as BrokerError where log.isReplicated && storage.hasEnded(error) {
+            // The node was stopped, or its disk has failed: another one leads, or will.
+            log.lose(storage)
             return nil
         }
         place = last

@@ -83,9 +83,20 @@ final class PartitionLog: Sendable {
 
     /// Another node leads it, or none does.
     func move(to home: Storage?) {
-        storage.withLock { $0 = home }
-        led.store(home != nil, ordering: .releasing)
+        storage.withLock { storage in
+            storage = home
+            led.store(home != nil, ordering: .releasing)
+        }
         for follower in followers.withLock({ $0 }) { follower.logHasGrown() }
+    }
+
+    /// Nothing can be read from there any more: who reads waits for another node to lead. Nothing if one does.
+    func lose(_ home: Storage) {
+        storage.withLock { storage in
+            guard storage === home else { return }
+            storage = nil
+            led.store(false, ordering: .releasing)
+        }
     }
 
     /// The offsets that the log holds.

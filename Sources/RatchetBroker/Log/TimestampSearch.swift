@@ -23,8 +23,9 @@ struct TimestampSearch {
             do {
                 let found = try storage.read { try find(timestamp, &position, in: $0, storage.tables) }
                 if let found { return min(found, range.upperBound) }
-            } catch let error as BrokerError where error.code == .closed && log.isReplicated {
-                // The node was stopped: another one leads, or will.
+            } catch let error as BrokerError where log.isReplicated && storage.hasEnded(error) {
+                // The node was stopped, or its disk has failed: another one leads, or will.
+                log.lose(storage)
                 throw log.leaderless
             }
             if position == start { break }

@@ -22,18 +22,23 @@ struct GroupAppend {
         self.now = now
     }
 
-    /// Adds the whole batch or, when it is refused, nothing of it.
+    /// Adds the whole batch or, when it is refused, nothing of it: also where a row of its partition is damaged, which
+    /// is no reason to refuse the others.
     mutating func add(
         _ request: Appender.Request,
         in transaction: borrowing WriteTransaction
     ) throws -> Result<[Int64], any Error> {
         var targets: [Int] = []
         for segment in request.segments {
-            guard let target = try writer(for: segment.log, in: transaction) else {
-                let topic = segment.log.partition.topic
-                return .failure(MessageError(.unknownTopic, "topic '\(topic)' was deleted: create it again"))
+            do {
+                guard let target = try writer(for: segment.log, in: transaction) else {
+                    let topic = segment.log.partition.topic
+                    return .failure(MessageError(.unknownTopic, "topic '\(topic)' was deleted: create it again"))
+                }
+                targets.append(target)
+            } catch let error as BrokerError where error.code == .corrupted {
+                return .failure(error)
             }
-            targets.append(target)
         }
         var offsets: [Int64] = []
         for (segment, target) in zip(request.segments, targets) {
@@ -90,13 +95,17 @@ extension GroupAppend {
         guard !producers.isFenced(stamp.producer, incarnation: ProducerEpoch.incarnation(of: stamp.epoch)) else {
             return .failure(BrokerError(.fenced, "\(place): a later one has its transactional id"))
         }
-        guard try know(stamp.producer, in: target, transaction) else {
-            return .failure(
-                BrokerError(
-                    .limitReached,
-                    "\(place) would be one more than maximumProducerStates, \(maximumProducerStates)"
+        do {
+            guard try know(stamp.producer, in: target, transaction) else {
+                return .failure(
+                    BrokerError(
+                        .limitReached,
+                        "\(place) would be one more than maximumProducerStates, \(maximumProducerStates)"
+                    )
                 )
-            )
+            }
+        } catch let error as BrokerError where error.code == .corrupted {
+            return .failure(error)
         }
         switch sequences[target].verdict(on: stamp) {
         case .append:

@@ -210,9 +210,12 @@ extension SequenceTable {
                 guard let (bytes, stored) = row.map({ ($0.key, $0.value) }), let key = LogKey(bytes) else {
                     return (found, nil)
                 }
-                // What is decided may wait for a node for any time.
-                let isKept = ProducerStamp.isDecided(key.offset)
-                if try !isKept && sealed(stored, bytes, key).isExpired(now: now, limit: limit) { found.append(key) }
+                // What is decided may wait for a node for any time; a damaged row is left to be seen.
+                if !ProducerStamp.isDecided(key.offset), let entry = try? sealed(stored, bytes, key),
+                    entry.isExpired(now: now, limit: limit)
+                {
+                    found.append(key)
+                }
                 row = try cursor.next()
             }
             return (found, row.flatMap { LogKey($0.key) })

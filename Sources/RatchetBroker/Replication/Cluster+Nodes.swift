@@ -4,9 +4,9 @@ import Ratchet
 
 extension Cluster {
     /// Starts all nodes, and returns once each partition shows what it showed before: all that is known to be on the
-    /// in-sync replicas.
+    /// in-sync replicas. A node that cannot be opened counts as down; throws when that is so of all of them.
     func open() async throws {
-        for node in nodes { try await start(node.number) }
+        try await startAll()
         decide(.opened)
         for log in partitions.map(\.log) where leadership(of: log.uid) == nil { create(log) }
         try await rounds { partitions.allSatisfy(\.isSettled) }
@@ -15,12 +15,31 @@ extension Cluster {
         if !redo.isAtRest { try await rounds { redo.isAtRest } }
     }
 
+    private func startAll() async throws {
+        var failure: BrokerError?
+        for node in nodes {
+            do { try await start(node.number) } catch let error as BrokerError {
+                failure = failure ?? error
+                configuration.logger.error(
+                    "A node cannot be opened and counts as down.",
+                    metadata: LogKeys.error(
+                        error,
+                        node: node.number,
+                        node.path,
+                        remedy: "restore its directory from a copy and start it, or wipe it: the others have the rest"
+                    )
+                )
+            }
+        }
+        if let failure, !nodes.contains(where: \.isRunning) { throw failure }
+    }
+
     /// Lets the nodes write until it is so, or not so any time soon.
     private func rounds(until isSo: () -> Bool) async throws {
         for _ in 0..<Self.maximumRounds {
             // Tells what was decided, and lets the followers write what they were told.
             try await storage.write(reclaims: true) { _ in }
-            for node in nodes { try await node.storage?.write(reclaims: true) { _ in } }
+            try await passWriters()
             if isSo() { return }
         }
     }
@@ -94,10 +113,19 @@ extension Cluster {
 
     /// A node whose storage has failed leads nothing any more.
     func checkStorage(of number: Int) {
-        guard let failure = nodes[number].storage?.failure, failure.code != .closed, nodes[number].isRunning else {
-            return
-        }
-        configuration.logger.error("A node's storage has failed.", metadata: LogKeys.error(failure, node: number))
+        let node = nodes[number]
+        guard let storage = node.storage, let failure = storage.failure, failure.code != .closed, node.isRunning,
+            node.noteFailure()
+        else { return }
+        configuration.logger.error(
+            "A node's storage has failed: the node counts as down.",
+            metadata: LogKeys.error(
+                failure,
+                node: number,
+                storage.path,
+                remedy: "look after its disk and open the broker in another process, or wipe the node and start it"
+            )
+        )
         leave(number)
     }
 
@@ -119,7 +147,7 @@ extension Cluster {
         if isCutOff {
             for partition in partitions { perform(partition.setCutOff(number, true, life: nil), partition) }
             decide(.down(number, life: life(of: number)))
-        } else {
+        } else if storage.failure == nil {
             register(number, storage)
         }
     }
@@ -173,8 +201,8 @@ extension Cluster {
                 try await storage.write(reclaims: true) {
                     try SequenceTable.remove(rows, now: now, limit: limit, in: $0, tables)
                 }
-            } catch let error as BrokerError where error.code == .closed {
-                // It was stopped meanwhile.
+            } catch let error as BrokerError where storage.hasEnded(error) {
+                // It was stopped meanwhile, or its disk has failed.
                 continue
             }
         }

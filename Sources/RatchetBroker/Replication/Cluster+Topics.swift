@@ -27,8 +27,8 @@ extension Cluster {
             guard let storage = node.storage else { continue }
             do {
                 try await join(node, storage, logs.filter { replicas(of: $0).contains(node.number) })
-            } catch let error as BrokerError where error.code == .closed {
-                // It was stopped meanwhile: it takes part once it is started.
+            } catch let error as BrokerError where storage.hasEnded(error) {
+                // It was stopped meanwhile, or its disk has failed: it takes part once it is started.
                 continue
             }
         }
@@ -60,7 +60,7 @@ extension Cluster {
             guard let storage = node.storage else { continue }
             do {
                 try await discard(topic.logs.map(\.uid), storage)
-            } catch let error as BrokerError where error.code == .closed {
+            } catch let error as BrokerError where storage.hasEnded(error) {
                 continue
             }
         }

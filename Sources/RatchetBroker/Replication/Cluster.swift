@@ -183,9 +183,12 @@ final class Cluster: Sendable {
         if effects.mayAppend { retryDecided(of: partition.log.uid) }
     }
 
-    /// Looks for followers that lag, for what is due and for what was decided and failed.
+    /// Looks for nodes that have failed, for followers that lag, for what is due and for what was decided and failed.
     func tick() {
-        for node in nodes { node.tick(self) }
+        for node in nodes {
+            checkStorage(of: node.number)
+            node.tick(self)
+        }
         for partition in partitions { perform(partition.tick(patience: configuration.replicationTimeout), partition) }
         retryDecided()
     }

@@ -71,9 +71,14 @@ struct Controller: Sendable {
     private mutating func opened() -> [Action] {
         isOpening = false
         var actions: [Action] = []
-        for index in partitions.indices where partitions[index].leadership.leader == nil {
+        for index in partitions.indices {
             let before = partitions[index].leadership
-            elect(index)
+            if before.leader == nil { elect(index) }
+            // Who did not come is down, and not waited for. Where nobody leads they are as good as they were.
+            let elected = partitions[index].leadership
+            if elected.leader != nil {
+                partitions[index].leadership.setInSync(elected.inSync.filter { nodes[$0].isUp })
+            }
             actions += changed(index, before)
         }
         return actions

@@ -81,9 +81,9 @@ final class FollowPiece: WritePiece {
         if case .failure = result { cluster.checkStorage(of: node.number) }
     }
 
-    private func tell(_ damage: ChunkLayout.Damage, _ partition: ReplicatedPartition) {
+    private func tell(_ damage: any Error, _ partition: ReplicatedPartition) {
         cluster.configuration.logger.error(
-            "A follower cannot copy a chunk of its leader's.",
+            "A follower cannot copy what its leader has.",
             metadata: LogKeys.error(damage, partition: partition.log.partition, node: node.number)
         )
     }

@@ -14,8 +14,8 @@ struct FollowerLog {
     struct Outcome: Sendable {
         /// What the log is now; nil when nothing could be done.
         var log: Replica.LogState?
-        /// Why no more could be copied.
-        var damage: ChunkLayout.Damage?
+        /// Why no more could be done.
+        var damage: (any Error)?
     }
 
     /// What is known of the log, as it is written.
@@ -32,15 +32,14 @@ struct FollowerLog {
         }
     }
 
-    /// Does it, in part at least.
+    /// Does it, in part at least. A log whose rows are damaged stands still, and keeps no other one behind.
     func perform(_ kind: FollowerTask.Kind, in transaction: borrowing WriteTransaction) throws -> Outcome {
+        let found: Rows?
+        do { found = try rows(in: transaction, tables) } catch let error as BrokerError where error.code == .corrupted {
+            return Outcome(damage: error)
+        }
         // Nil once the topic is deleted.
-        guard let row = try transaction.partition(uid, in: tables) else { return Outcome() }
-        var rows = Rows(
-            log: row,
-            replica: try ReplicationTable.replica(of: uid, in: transaction, tables),
-            mark: try ReplicationTable.mark(of: uid, in: transaction, tables)
-        )
+        guard var rows = found else { return Outcome() }
         let mark = rows.mark
         var outcome = Outcome()
         switch kind {
@@ -65,6 +64,15 @@ struct FollowerLog {
         return outcome
     }
 
+    private func rows(in transaction: borrowing some Transaction & ~Copyable, _ tables: Tables) throws -> Rows? {
+        guard let row = try transaction.partition(uid, in: tables) else { return nil }
+        return Rows(
+            log: row,
+            replica: try ReplicationTable.replica(of: uid, in: transaction, tables),
+            mark: try ReplicationTable.mark(of: uid, in: transaction, tables)
+        )
+    }
+
     // MARK: Copying
 
     /// Copies what the leader has of the offsets behind the log's end. False when nothing could be done: also when the
@@ -76,23 +84,20 @@ struct FollowerLog {
         _ outcome: inout Outcome,
         in transaction: borrowing WriteTransaction
     ) throws -> Bool {
-        guard rows.log.end == records.from else { return false }
+        // From a leader whose disk has failed nothing can be read: another one will lead.
+        guard rows.log.end == records.from, source.failure == nil else { return false }
         var copied = rows
         do {
             let isSame = try source.read { reading in
-                let known = try ReplicationTable.replica(of: uid, in: reading, source.tables)
-                guard known.epochs.covering(0, records.end) == records.epochs.covering(0, records.end),
-                    let leaders = try reading.partition(uid, in: source.tables)
-                else { return false }
-                let lost = try ReplicationTable.mark(of: uid, in: reading, source.tables)
-                if copied.log.start < copied.log.end, copied.log.end < lost.tombstones {
+                guard let leaders = try leaders(of: records, in: reading, source.tables, &outcome) else { return false }
+                if copied.log.start < copied.log.end, copied.log.end < leaders.mark.tombstones {
                     // It may hold what a tombstone has deleted that the leader has no more.
                     try truncate(&copied, to: 0, in: transaction)
                     return true
                 }
                 // What it asked for may be gone by now: it asks again.
-                guard copied.log.end >= leaders.start else { return true }
-                if copied.log.end < lost.end { copied.mark.include(lost) }
+                guard copied.log.end >= leaders.log.start else { return true }
+                if copied.log.end < leaders.mark.end { copied.mark.include(leaders.mark) }
                 outcome.damage = try copyChunks(
                     until: records.end,
                     to: &copied.log,
@@ -118,6 +123,24 @@ struct FollowerLog {
         return true
     }
 
+    /// The leader's rows; nil when its log is not any more what it was when it answered, or they are damaged.
+    private func leaders(
+        of records: ReplicaMessage.Records,
+        in reading: borrowing ReadTransaction,
+        _ source: Tables,
+        _ outcome: inout Outcome
+    ) throws -> Rows? {
+        do {
+            guard let found = try rows(in: reading, source),
+                found.replica.epochs.covering(0, records.end) == records.epochs.covering(0, records.end)
+            else { return nil }
+            return found
+        } catch let error as BrokerError where error.code == .corrupted {
+            outcome.damage = error
+            return nil
+        }
+    }
+
     /// Copies chunks as they are, but for what of the first and the last one is not asked for: the leader may have
     /// put chunks together. Returns what has kept it from copying more.
     private func copyChunks(
@@ -126,7 +149,7 @@ struct FollowerLog {
         from reading: borrowing ReadTransaction,
         _ source: Tables,
         in transaction: borrowing WriteTransaction
-    ) throws -> ChunkLayout.Damage? {
+    ) throws -> (any Error)? {
         try reading.withCursor(in: source.log) { cursor in
             var bytes = 0
             var next = try cursor.chunk(holding: LogKey(uid, row.end))
@@ -135,6 +158,8 @@ struct FollowerLog {
                     bytes += try copy(next, until: end, to: &row, in: transaction)
                 } catch let damage as ChunkLayout.Damage {
                     return damage
+                } catch let error as BrokerError where error.code == .corrupted {
+                    return error
                 }
                 next = try cursor.next()
             }
@@ -175,8 +200,9 @@ struct FollowerLog {
         to row: inout PartitionRow,
         in transaction: borrowing WriteTransaction
     ) throws {
-        _ = try LogKey(uid, offsets.lowerBound).withBytes { try transaction.put(chunk, for: $0, in: tables.log) }
+        // First what may find a damaged row: then nothing of the chunk is there.
         try SequenceTable.apply(chunk, uid, now: now, in: transaction, tables)
+        _ = try LogKey(uid, offsets.lowerBound).withBytes { try transaction.put(chunk, for: $0, in: tables.log) }
         row.end = offsets.upperBound
         row.bytes += Int64(chunk.count)
     }

@@ -16,6 +16,7 @@ final class ReplicationNode: Sendable {
         var storage: Storage?
         var appender: Appender?
         var isCutOff = false
+        var hasFailed = false
         var delay: Duration?
         var tasks: [FollowerTask] = []
         /// Whether a piece is submitted that has not taken its tasks yet.
@@ -67,6 +68,14 @@ final class ReplicationNode: Sendable {
     var nextExpiry: LogKey {
         get { state.withLock { $0.nextExpiry } }
         set { state.withLock { $0.nextExpiry = newValue } }
+    }
+
+    /// Notes that its storage has failed; false when that is known.
+    func noteFailure() -> Bool {
+        state.withLock { state in
+            defer { state.hasFailed = true }
+            return !state.hasFailed
+        }
     }
 
     func setCutOff(_ isCutOff: Bool) { state.withLock { $0.isCutOff = isCutOff } }

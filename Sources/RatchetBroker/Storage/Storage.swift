@@ -44,7 +44,7 @@ final class Storage: Sendable {
     let id: String
     /// Whether what is written survives a restart, and a loss of power.
     let isDurable: Bool
-    private let environment: Environment
+    let environment: Environment
     private let writer: WriterThread
     private let temporaryDirectory: String?
     private let state: Mutex<State>
@@ -288,6 +288,9 @@ extension Storage {
         if let error = environment.failure { return BrokerError(error) }
         return state.withLock { $0.isClosed } ? Self.closedError(path) : nil
     }
+
+    /// Whether an error says only that it is closed, or has failed: nothing about what it was asked.
+    func hasEnded(_ error: BrokerError) -> Bool { error.code == .closed || failure != nil }
 
     static func closedError(_ path: String) -> BrokerError {
         BrokerError(.closed, "the broker in \(path) was closed")

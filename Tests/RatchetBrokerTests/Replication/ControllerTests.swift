@@ -93,6 +93,19 @@ struct ControllerTests {
         }
     }
 
+    @Test("Once all nodes have had their turn, one that has not come is not waited for, unless nobody leads without it")
+    func missingAtTheOpening() throws {
+        let before = try Self.leadership(Self.controller())
+        var controller = Controller(disks: [0, 1, 2], partitions: [(Self.uid, before)], isOpening: true)
+        for node in [0, 2] { _ = controller.handle(.up(node, disk: UInt64(node), isIntact: true)) }
+        #expect(try Self.leadership(controller).inSync == [0, 1, 2])
+        #expect(!controller.handle(.opened).isEmpty)
+        #expect(try Self.leadership(controller).inSync == [0, 2])
+        var other = Controller(disks: [0, 1, 2], partitions: [(Self.uid, before)], isOpening: true)
+        _ = other.handle(.opened)
+        #expect(try Self.leadership(other).inSync == [0, 1, 2])
+    }
+
     /// A partition whose in-sync set is 0 alone, and then nobody: 0 has lost its disk.
     private static func wiped() throws -> Controller {
         var controller = Self.controller(minimum: 1, allowsUnclean: true)

@@ -1,3 +1,4 @@
+import LMDB
 import Ratchet
 import Testing
 
@@ -35,6 +36,34 @@ struct LeaderlessTests {
         try await broker.rounds { try broker.replication("t").leader != nil }
         #expect(try await iterator.next()?.texts == ["kept"])
         #expect(try await iterator.next() == nil)
+        try await broker.close()
+    }
+
+    @Test("A node whose disk fails is one that is gone: who reads from it goes on where another one leads")
+    func failedDisk() async throws {
+        let directory = try TemporaryDirectory()
+        let broker = try await Broker(at: directory.broker, configuration: .replicated)
+        try await broker.createTopic("t", replicationFactor: 3)
+        try await broker.send(.text("kept", to: "t"))
+        try await broker.rounds { try broker.isWhole() }
+        let leader = try #require(try broker.replication("t").leader)
+        let storage = try #require(broker.cluster?.nodes[leader].storage)
+        storage.environment.failNextCommit(.unwritten)
+        // Of what is no append the cluster hears nothing.
+        await #expect(throws: BrokerError.self) { try await storage.write { _ in } }
+        var iterator = try broker.read(Self.partition).makeAsyncIterator()
+        do {
+            let batch = try await iterator.next()
+            Issue.record("read \(String(describing: batch?.texts))")
+        } catch let error as BrokerError {
+            #expect(error.code == .leaderNotAvailable && error.isRetriable)
+        }
+        try await broker.clean()
+        try await broker.cleanProducers()
+        try await broker.rounds { try broker.replication("t").leader.map { $0 != leader } ?? false }
+        #expect(try await iterator.next()?.texts == ["kept"])
+        try await broker.send(.text("after", to: "t"))
+        #expect(try await broker.texts(Self.partition) == ["kept", "after"])
         try await broker.close()
     }
 

@@ -45,6 +45,48 @@ struct ReopeningTests {
         try await next.close()
     }
 
+    /// As a disk does that has lost its mind.
+    private static func overwrite(node: Int, of directory: TemporaryDirectory) throws {
+        let bytes = [UInt8](repeating: 0xA5, count: 1 << 14)
+        try TestFile.overwrite("\(directory.broker)/node-\(node + 1)/data.mdb", bytes)
+    }
+
+    @Test("A node whose files cannot be read is down, the others serve, and wiped it gets all of it again")
+    func unreadableNode() async throws {
+        let (directory, lines) = (try TemporaryDirectory(), LoggedLines())
+        var configuration = Broker.Configuration.replicated
+        let broker = try await Broker(at: directory.broker, configuration: configuration)
+        try await broker.createTopic("t", replicationFactor: 3, minInSyncReplicas: 2)
+        try await broker.send(.text("before", to: "t"))
+        try await broker.rounds { try broker.isWhole() }
+        try await broker.close()
+        try Self.overwrite(node: 1, of: directory)
+        configuration.logger = lines.logger
+        let next = try await Broker(at: directory.broker, configuration: configuration)
+        #expect(next.nodes.map(\.isRunning) == [true, false, true])
+        #expect(lines.errors.count { $0.contains("node cannot be opened") } == 1, "\(lines.errors)")
+        try await next.send(.text("meanwhile", to: "t"))
+        #expect(try await next.texts(TopicPartition("t", 0)) == ["before", "meanwhile"])
+        await #expect(throws: BrokerError.self) { try await next.nodes[1].start() }
+        try await next.nodes[1].wipe()
+        try await next.nodes[1].start()
+        try await next.rounds { try next.isWhole() }
+        #expect(try next.chunks(of: 1) == next.chunks(of: 0))
+        try await next.close()
+    }
+
+    @Test("Where no node can be opened, the broker cannot")
+    func noNode() async throws {
+        let directory = try TemporaryDirectory()
+        let broker = try await Broker(at: directory.broker, configuration: .replicated)
+        try await broker.createTopic("t", replicationFactor: 3)
+        try await broker.close()
+        for node in 0..<3 { try Self.overwrite(node: node, of: directory) }
+        await #expect(throws: BrokerError.self) {
+            try await Broker(at: directory.broker, configuration: .replicated).close()
+        }
+    }
+
     @Test("Nodes that are full are opened, can be read, and take messages again once there is room")
     func full() async throws {
         let directory = try TemporaryDirectory()

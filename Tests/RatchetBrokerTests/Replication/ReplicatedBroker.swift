@@ -44,7 +44,7 @@ extension Broker {
         try await storage.write { _ in }
         for node in cluster.nodes {
             guard let storage = node.storage else { continue }
-            do { try await storage.write { _ in } } catch let error as BrokerError where error.code == .closed {
+            do { try await storage.write { _ in } } catch let error as BrokerError where storage.hasEnded(error) {
                 continue
             }
         }
