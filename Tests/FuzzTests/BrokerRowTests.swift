@@ -143,6 +143,7 @@ extension Sample {
             defer { start += Int64(random.below(9) + 1) }
             return LeaderEpochs.Entry(epoch: Int32(epoch), start: start)
         }
-        return ReplicaRow(epochs: LeaderEpochs(entries), highWatermark: start)
+        let unlearned = random.chance(50) ? Int64(random.below(9)) : nil
+        return ReplicaRow(epochs: LeaderEpochs(entries), highWatermark: start, unlearned: unlearned)
     }
 }

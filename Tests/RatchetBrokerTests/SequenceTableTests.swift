@@ -61,7 +61,7 @@ import Testing
         for state in states.reversed() {
             try await broker.storage.write { transaction in
                 _ = try LogKey(log.uid, state.end).withBytes { try transaction.delete($0, in: tables.log) }
-                try SequenceTable.cut(log.uid, at: state.end, in: transaction, tables)
+                _ = try SequenceTable.cut(log.uid, at: state.end, in: transaction, tables)
             }
             let found = try rows(broker).map(\.entry)
             #expect(found.map(\.epoch) == state.rows.map(\.epoch))

@@ -115,9 +115,43 @@ extension SequenceTable {
         try write(touched, of: sequences, uid, in: transaction, tables)
     }
 
+    /// Takes over what another node knows of producers at the offset `end`, of those with numbers from `first` on of whom
+    /// nothing is known here: some at a time. Returns the number to go on from, nil at the end.
+    static func learn(
+        _ uid: UInt32,
+        at end: Int64,
+        from first: Int64,
+        of source: borrowing ReadTransaction,
+        _ theirs: Tables,
+        in transaction: borrowing WriteTransaction,
+        _ tables: Tables
+    ) throws -> Int64? {
+        try source.withCursor(in: theirs.sequences) { cursor in
+            var row = try LogKey(uid, first).withBytes { try cursor.seek(atLeast: $0) }
+            for _ in 0..<maximumRows {
+                guard let (bytes, stored) = row.map({ ($0.key, $0.value) }), let key = LogKey(bytes), key.uid == uid
+                else { return nil }
+                // A damaged row helps nobody: theirs is left to be seen there, one that is here makes way for theirs.
+                if let entry = try? sealed(stored, bytes, key).cut(at: end),
+                    (try? read(uid, key.offset, in: transaction, tables)) == nil
+                {
+                    try write(entry, uid, key.offset, in: transaction, tables)
+                }
+                row = try cursor.next()
+            }
+            return row.flatMap { LogKey($0.key) }.flatMap { $0.uid == uid ? $0.offset : nil }
+        }
+    }
+
     /// Takes back what came from chunks at `end` and behind, which the same transaction has cut off. Of whom nothing is
-    /// left is looked up in the chunks that stay: the whole of the partition is read.
-    static func cut(_ uid: UInt32, at end: Int64, in transaction: borrowing WriteTransaction, _ tables: Tables) throws {
+    /// left is looked up in the chunks that stay: the whole of the partition is read. Returns whether all of them were
+    /// found there.
+    static func cut(
+        _ uid: UInt32,
+        at end: Int64,
+        in transaction: borrowing WriteTransaction,
+        _ tables: Tables
+    ) throws -> Bool {
         var lost: [Int64: Int64] = [:]
         for (producer, entry) in try all(of: uid, in: transaction, tables) {
             guard let kept = entry.cut(at: end) else {
@@ -127,7 +161,7 @@ extension SequenceTable {
             }
             if kept != entry { try write(kept, uid, producer, in: transaction, tables) }
         }
-        guard !lost.isEmpty else { return }
+        guard !lost.isEmpty else { return true }
         var sequences = ProducerSequences()
         try transaction.withCursor(in: tables.log) { cursor in
             var row = try LogKey(uid, 0).withBytes { try cursor.seek(atLeast: $0) }
@@ -141,6 +175,7 @@ extension SequenceTable {
             }
         }
         try write(lost.keys.sorted(), of: sequences, uid, in: transaction, tables)
+        return sequences.entries.count == lost.count
     }
 
     private static func all(

@@ -97,6 +97,8 @@ struct FollowerLog {
                 }
                 // What it asked for may be gone by now: it asks again.
                 guard copied.log.end >= leaders.log.start else { return true }
+                try learnProducers(&copied, from: reading, source.tables, in: transaction)
+                guard copied.replica.unlearned == nil else { return true }
                 if copied.log.end < leaders.mark.end { copied.mark.include(leaders.mark) }
                 outcome.damage = try copyChunks(
                     until: records.end,
@@ -121,6 +123,26 @@ struct FollowerLog {
         rows = copied
         try removeFront(&rows.log, before: records.start, in: transaction)
         return true
+    }
+
+    /// Takes over, some at a time, what the leader knows of producers whose chunks retention has removed: no chunk that
+    /// is copied tells of them, and who leads without knowing them takes a repeat for new.
+    private func learnProducers(
+        _ rows: inout Rows,
+        from reading: borrowing ReadTransaction,
+        _ source: Tables,
+        in transaction: borrowing WriteTransaction
+    ) throws {
+        guard let first = rows.replica.unlearned else { return }
+        rows.replica.unlearned = try SequenceTable.learn(
+            uid,
+            at: rows.log.end,
+            from: first,
+            of: reading,
+            source,
+            in: transaction,
+            tables
+        )
     }
 
     /// The leader's rows; nil when its log is not any more what it was when it answered, or they are damaged.
@@ -222,7 +244,9 @@ struct FollowerLog {
             }
         }
         rows.cut(to: end)
-        try SequenceTable.cut(uid, at: rows.log.start == rows.log.end ? 0 : rows.log.end, in: transaction, tables)
+        let isEmpty = rows.log.start == rows.log.end
+        let knowsAll = try SequenceTable.cut(uid, at: isEmpty ? 0 : rows.log.end, in: transaction, tables)
+        if isEmpty || !knowsAll { rows.replica.unlearned = 0 }
     }
 
     /// Removes whole chunks from the front, those that end before `start`.

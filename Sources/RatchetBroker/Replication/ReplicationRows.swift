@@ -69,7 +69,7 @@ enum ReplicationTable {
         _ tables: Tables
     ) throws -> ReplicaRow {
         let what = "the replica's row of partition \(uid)"
-        return try get(uid, what, in: transaction, tables).map { try ReplicaRow($0, what) } ?? ReplicaRow()
+        return try get(uid, what, in: transaction, tables).map { try ReplicaRow($0, what) } ?? .new
     }
 
     /// Removes what is known of a log. Nothing when there are no rows.
@@ -175,19 +175,27 @@ struct ReplicaRow: Equatable, Sendable {
     var epochs = LeaderEpochs()
     /// As it was when the row was written: it may be higher by now.
     var highWatermark: Int64 = 0
+    /// The leader may know more of producers than this log tells: of those from this number on. Nil when it does not.
+    var unlearned: Int64?
 }
 
 extension ReplicaRow {
+    /// Of a log that nothing was copied to.
+    static let new = ReplicaRow(unlearned: 0)
+
     /// Throws ``BrokerError/Code/corrupted`` when the bytes are none that could have been written.
     init(_ stored: UnsafeRawBufferPointer, _ what: String) throws(BrokerError) {
         var reader = RowReader(stored, what)
         highWatermark = try reader.next(Int64.self)
+        let first = try reader.next(Int64.self)
+        unlearned = first < 0 ? nil : first
         var entries: [LeaderEpochs.Entry] = []
         while !reader.isAtEnd {
             entries.append(.init(epoch: try reader.next(Int32.self), start: try reader.next(Int64.self)))
         }
         let offsets = entries.map(\.start) + [highWatermark]
-        guard offsets.allSatisfy({ 0..<PartitionRow.maximum ~= $0 }), entries.allSatisfy({ $0.epoch >= 0 }) else {
+        guard offsets.allSatisfy({ 0..<PartitionRow.maximum ~= $0 }), entries.allSatisfy({ $0.epoch >= 0 }), first >= -1
+        else {
             throw reader.damaged
         }
         epochs = LeaderEpochs(entries)
@@ -196,6 +204,7 @@ extension ReplicaRow {
     var encoded: [UInt8] {
         var bytes: [UInt8] = []
         bytes.appendLittleEndian(highWatermark)
+        bytes.appendLittleEndian(unlearned ?? -1)
         for entry in epochs.entries {
             bytes.appendLittleEndian(entry.epoch)
             bytes.appendLittleEndian(entry.start)

@@ -278,6 +278,37 @@ struct ReplicationTests {
         try await broker.close()
     }
 
+    @Test("A node that has lost its disk knows producers whose messages are gone, and goes on with them")
+    func forgottenProducers() async throws {
+        let directory = try TemporaryDirectory()
+        let wall = ManualWallClock()
+        var configuration = Broker.Configuration.replicated
+        configuration.time.wall = wall.read
+        let broker = try await Broker(at: directory.broker, configuration: configuration)
+        try await broker.createTopic("t", retention: Retention(time: .seconds(60)), replicationFactor: 3)
+        let producer = try await broker.producer()
+        for number in 0..<3 { try await producer.send(.text("\(number)", to: "t")) }
+        try await broker.send(.text("newest", to: "t"))
+        try await broker.rounds { try broker.isWhole() }
+        wall.advance(by: .seconds(61))
+        try await broker.clean()
+        #expect(try broker.describe("t").partitions[0].log == 3..<4)
+        let node = (try Self.leader(broker) + 1) % 3
+        try await broker.nodes[node].wipe()
+        try await broker.nodes[node].start()
+        try await broker.rounds { try broker.isWhole() }
+        for other in 0..<3 where other != node { await broker.nodes[other].stop() }
+        try await broker.rounds { try broker.replication("t").leader == node }
+        #expect(try await producer.send(.text("3", to: "t")).offset == 4)
+        let storage = try #require(broker.cluster?.nodes[node].storage)
+        let uid = try #require(broker.catalog.log(of: Self.partition)).uid
+        let known = try storage.read { try SequenceTable.read(uid, producer.id, in: $0, storage.tables) }
+        // Had it been unknown, its sequence numbers would have begun anew.
+        #expect(known?.epoch == ProducerEpoch.value(incarnation: 0, restarts: 0))
+        #expect(known?.last == 3)
+        try await broker.close()
+    }
+
     @Test("Added partitions have replicas and leaders at once, take messages, and are there after a restart and a kill")
     func addedPartitions() async throws {
         let directory = try TemporaryDirectory()
