@@ -123,6 +123,7 @@ extension Broker {
         } published: { [self] in
             publish(nil, as: name)
         }
+        for producer in producers.producers { producer.forget(topic.logs.map(\.uid)) }
         try await cluster?.remove(topic)
         configuration.logger.info("A topic was deleted.", metadata: LogKeys.topic(name))
     }

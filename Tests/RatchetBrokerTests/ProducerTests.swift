@@ -270,6 +270,23 @@ import Testing
         try await broker.close()
     }
 
+    @Test("A producer that outlives many topics remembers only those that are there")
+    func deletedTopics() async throws {
+        let broker = try await Broker.inMemory(configuration: configuration())
+        try await broker.createTopic("kept")
+        let producer = try await broker.producer()
+        try await producer.send(.text("0", to: "kept"))
+        for _ in 0..<5 {
+            try await broker.createTopic("t", partitions: 2)
+            for number in 0..<2 { try await producer.send(.text("x", to: "t", partition: number)) }
+            try await broker.deleteTopic("t")
+        }
+        #expect(producer.laneCount == 1)
+        #expect(try await producer.send(.text("1", to: "kept")).offset == 1)
+        #expect(try await broker.texts(TopicPartition("kept", 0)) == ["0", "1"])
+        try await broker.close()
+    }
+
     @Test("As a sink it names the messages that were not confirmed, and all others are there")
     func sink() async throws {
         let broker = try await Broker.inMemory(configuration: configuration([.answerLost]))

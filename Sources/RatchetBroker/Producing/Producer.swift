@@ -226,8 +226,14 @@ extension Producer {
         }
     }
 
+    /// These partitions were deleted.
+    func forget(_ uids: [UInt32]) { state.withLock { $0.forget(uids) } }
+
     /// How many deliveries it holds in memory.
     var held: Int { state.withLock { $0.held } }
+
+    /// How many partitions it knows; for tests.
+    var laneCount: Int { state.withLock { $0.laneCount } }
 
     /// Sends again what is due.
     func tick() {

@@ -130,6 +130,14 @@ struct ProducerState {
         handle(.add(group), log.uid, now: now, &effects)
     }
 
+    /// These partitions are gone for good. Of one that something is still on its way to the answer says so.
+    mutating func forget(_ uids: [UInt32]) {
+        for uid in uids where lanes[uid]?.pieces.isEmpty ?? false { lanes[uid] = nil }
+    }
+
+    /// How many partitions it keeps sequence numbers for.
+    var laneCount: Int { lanes.count }
+
     // MARK: Sending
 
     /// The next batch to submit. Nil while another task submits: it takes this one too.

@@ -122,6 +122,7 @@ struct FollowerLog {
         )
         rows = copied
         try removeFront(&rows.log, before: records.start, in: transaction)
+        rows.replica.epochs.removeFront(before: rows.log.start)
         return true
     }
 
@@ -154,7 +155,8 @@ struct FollowerLog {
     ) throws -> Rows? {
         do {
             guard let found = try rows(in: reading, source),
-                found.replica.epochs.covering(0, records.end) == records.epochs.covering(0, records.end)
+                found.replica.epochs.covering(records.from, records.end)
+                    == records.epochs.covering(records.from, records.end)
             else { return nil }
             return found
         } catch let error as BrokerError where error.code == .corrupted {

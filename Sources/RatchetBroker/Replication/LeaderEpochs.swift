@@ -8,7 +8,10 @@ struct LeaderEpochs: Equatable, Sendable {
         var start: Int64
     }
 
-    /// Rising by epoch, and by start.
+    /// The most that are remembered. A follower that knows of none but older ones gets the log anew.
+    static let maximumEntries = 1024
+
+    /// Rising by epoch, and by start: up to ``maximumEntries``, the last ones.
     private(set) var entries: [Entry] = []
 
     init(_ entries: [Entry] = []) {
@@ -19,6 +22,13 @@ struct LeaderEpochs: Equatable, Sendable {
     mutating func begin(_ epoch: Int32, at start: Int64) {
         truncate(to: start)
         if entries.last?.epoch != epoch { entries.append(Entry(epoch: epoch, start: start)) }
+        if entries.count > Self.maximumEntries { entries.removeFirst() }
+    }
+
+    /// The log begins at `start`: forgets the epochs whose records are gone, but for that of the last one before it, by
+    /// which a log is known that ends there.
+    mutating func removeFront(before start: Int64) {
+        entries.removeFirst(entries.dropFirst().prefix { $0.start < start }.count)
     }
 
     /// The log ends at `end`: forgets epochs without a record.

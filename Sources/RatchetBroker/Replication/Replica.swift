@@ -45,7 +45,13 @@ struct Replica: Sendable {
         mutating func append(_ records: ReplicaMessage.Records, to end: Int64) {
             epochs.append(records.epochs, from: records.from, to: end)
             self.end = end
-            start = max(start, records.start)
+            begin(at: records.start)
+        }
+
+        /// What is before `start` is gone.
+        mutating func begin(at start: Int64) {
+            self.start = max(self.start, start)
+            epochs.removeFront(before: self.start)
         }
 
         mutating func truncate(to end: Int64) {
@@ -100,7 +106,7 @@ struct Replica: Sendable {
             return []
         case .written(let log): return written(log, now: now)
         case .trimmed(let start):
-            log.start = max(log.start, start)
+            log.begin(at: start)
             return answerWaiting(now: now)
         case .tick: return tick(now: now)
         }
@@ -141,7 +147,7 @@ struct Replica: Sendable {
                 self.log = log
             } else {
                 // A leader's own epoch has begun, whether there is a record of it yet or not.
-                self.log.start = max(self.log.start, log.start)
+                self.log.begin(at: log.start)
                 self.log.end = log.end
             }
             highWatermark = min(highWatermark, log.end)

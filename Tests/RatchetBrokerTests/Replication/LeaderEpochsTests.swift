@@ -33,6 +33,30 @@ struct LeaderEpochsTests {
         #expect(epochs.entries.isEmpty)
     }
 
+    @Test("A log whose front is gone forgets the epochs of that, but for the one of the last record before its start")
+    func front() {
+        let left: [(start: Int64, epochs: [Int32])] = [
+            (0, [1, 3, 4]), (10, [1, 3, 4]), (11, [3, 4]), (25, [3, 4]), (26, [4]), (99, [4]),
+        ]
+        for (start, expected) in left {
+            var epochs = Self.epochs
+            epochs.removeFront(before: start)
+            #expect(epochs.entries.map(\.epoch) == expected, "from \(start) on")
+            #expect(epochs.last(before: start) == Self.epochs.last(before: start))
+            #expect(epochs.covering(start, 100) == Self.epochs.covering(start, 100))
+        }
+    }
+
+    @Test("However often the leader changes, no more is remembered than is bounded, and the last of it")
+    func bounded() {
+        var epochs = LeaderEpochs()
+        for epoch in Int32(0)..<5000 { epochs.begin(epoch, at: Int64(epoch)) }
+        #expect(epochs.entries.count == LeaderEpochs.maximumEntries)
+        #expect(epochs.entries.last == .init(epoch: 4999, start: 4999))
+        #expect(epochs.end(of: 4000, logEnd: 5000).map { $0 == (4000, 4001) } == true)
+        #expect(epochs.end(of: 5, logEnd: 5000) == nil)
+    }
+
     @Test("An epoch that begins where another has no record takes its place")
     func replaces() {
         var epochs = Self.epochs
