@@ -3,6 +3,8 @@ import Ratchet
 
 /// The metadata of the broker's log lines, each key in this one place.
 enum LogKeys {
+    static func group(_ name: String) -> Logger.Metadata { ["group": "\(name)"] }
+
     static func group(_ name: String, _ member: GroupCoordinator.MemberID) -> Logger.Metadata {
         ["group": "\(name)", "member": "\(member)"]
     }

@@ -53,6 +53,30 @@ import Testing
         try await broker.close()
     }
 
+    @Test("Of two consumers with other settings that come at the same time, one gets in")
+    func settingsAtOnce() async throws {
+        let broker = try await broker()
+        let gate = await broker.storage.blocked()
+        let wanted = [QueueSettings(), QueueSettings(deliveryLimit: 3, deadLetterTopic: "dead")]
+        let consumers = try await withThrowingTaskGroup(of: QueueConsumer?.self) { group in
+            for settings in wanted {
+                group.addTask {
+                    do {
+                        return try await broker.queue("t", as: "g", settings: settings).consumer()
+                    } catch let error as BrokerError where error.code == .invalidArgument {
+                        return nil
+                    }
+                }
+            }
+            // Both have found nobody there.
+            while broker.storage.waitingPieces < 2 { await Task.yield() }
+            gate.open()
+            return try await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(consumers.count { $0 != nil } == 1)
+        try await broker.close()
+    }
+
     @Test("A call that waits is woken by a message, by room, and by what comes back")
     func waking() async throws {
         let broker = try await broker()

@@ -21,6 +21,7 @@ private struct Model {
     private var letters: Set<Place> = []
     private var writes: [(write: SharedGroup.Write, letters: [SharedGroup.DeadLetter])] = []
     private var isOwed = false
+    private var isHealed = false
 
     // What consumers and callers know.
     private struct Place: Hashable {
@@ -144,9 +145,20 @@ private struct Model {
 
     private var refused: SharedGroup.Refusal?
 
-    /// Takes a write, or has the oldest that was taken succeed or fail.
+    /// Takes a write, or has the oldest that was taken succeed, or all of them fail, which share a transaction.
     private mutating func commit() throws {
-        if isOwed, random.chance(60) {
+        if !isHealed, random.chance(10) {
+            if isOwed, random.chance(50) {
+                isOwed = false
+                return try tell(.notPersisted(nil))
+            }
+            let failed = writes
+            writes = []
+            for (write, letters) in failed {
+                if !letters.isEmpty { try tell(.notDeadLettered(letters)) }
+                try tell(.notPersisted(write))
+            }
+        } else if isOwed, random.chance(60) {
             isOwed = false
             writes.append((core.takeWrite(), []))
         } else if !writes.isEmpty {
@@ -233,6 +245,7 @@ private struct Model {
 
     /// With one consumer that acks everything, all that was not answered comes, and nothing else.
     private mutating func drain() throws {
+        isHealed = true
         while !channels.isEmpty { try leave(0) }
         lastConsumer += 1
         channels = [Channel(id: lastConsumer, prefetch: 100)]

@@ -20,7 +20,7 @@ extension Broker {
         autoAck: Bool,
         told signal: Signal
     ) async throws -> SharedConsumer {
-        let shell = try sharedGroup(of: name, as: group, settings)
+        let (shell, groupLimits) = try sharedGroup(of: name, as: group, settings)
         guard 1...QueueSettings.largestSpread ~= prefetch else {
             let bounds = "1 to \(QueueSettings.largestSpread)"
             throw BrokerError(.invalidArgument, "a prefetch of \(prefetch) for \(shell.place): \(bounds)")
@@ -29,14 +29,20 @@ extension Broker {
             messages: configuration.maximumFetchMessages,
             bytes: configuration.maximumFetchBytes
         )
-        return try await shell.join(prefetch: prefetch, autoAck: autoAck, limits: limits, told: signal)
+        let newcomer = SharedGroupShell.Newcomer(
+            prefetch: prefetch,
+            autoAck: autoAck,
+            settings: settings,
+            limits: groupLimits
+        )
+        return try await shell.join(newcomer, reading: limits, told: signal)
     }
 
     private func sharedGroup(
         of name: String,
         as group: String,
         _ settings: QueueSettings
-    ) throws -> SharedGroupShell {
+    ) throws -> (SharedGroupShell, SharedGroup.Limits) {
         try Name.check(group, "group")
         _ = try queueTopic(name, group)
         try settings.check("queue '\(name)' of group '\(group)'")
@@ -58,8 +64,7 @@ extension Broker {
         } make: { topic in
             try makeSharedGroup(group, of: topic, settings, limits)
         }
-        try shell.use(settings, limits)
-        return shell
+        return (shell, limits)
     }
 
     private func queueTopic(_ name: String, _ group: String) throws(SourceError) -> Topic {

@@ -70,7 +70,9 @@ struct SharedGroup: Sendable {
         /// The topic has these partitions more.
         case added([SharedPartition])
         case persisted(Write)
-        case notPersisted(Write)
+        /// Nothing of it was written; nil for one that was asked for and not taken. It goes again with the next event:
+        /// what has failed just now may fail again at once.
+        case notPersisted(Write?)
         /// These have been appended to the dead-letter topic, in the transaction of the next write.
         case deadLetterWritten([DeadLetter])
         case deadLettered([DeadLetter])
@@ -160,8 +162,8 @@ struct SharedGroup: Sendable {
             for (partition, row) in write.rows { partitions[partition].persisted(row) }
             if !write.requests.isEmpty { actions.append(.confirm(write.requests)) }
         case .notPersisted(let write):
-            writes -= 1
-            for (partition, _) in write.rows { partitions[partition].notPersisted() }
+            notPersisted(write)
+            return []
         case .deadLetterWritten(let letters):
             for letter in letters { partitions[letter.partition].left(letter.offset) }
             return []
@@ -188,6 +190,20 @@ struct SharedGroup: Sendable {
             write.rows.append((index, partitions[index].takeRow()))
         }
         return write
+    }
+
+    private mutating func notPersisted(_ write: Write?) {
+        guard let write else { return isSubmitted = false }
+        writes -= 1
+        for (partition, _) in write.rows { partitions[partition].notPersisted() }
+        pending = write.requests + pending
+    }
+
+    /// Those who wait for a write that was not asked for since the last one failed.
+    mutating func takeUnasked() -> [RequestID] {
+        guard !isSubmitted else { return [] }
+        defer { pending = [] }
+        return pending
     }
 
     private mutating func askForWrite(_ actions: inout [Action]) {

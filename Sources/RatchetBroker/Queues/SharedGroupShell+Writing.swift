@@ -45,19 +45,53 @@ extension SharedGroupShell {
 
     private func returned(_ write: SharedGroup.Write?, _ result: Result<Void, any Error>) {
         switch result {
-        case .success: if let write { tell(.persisted(write)) }
+        case .success:
+            noteWritten()
+            if let write { tell(.persisted(write)) }
         case .failure(let error):
-            // The storage has failed for good, or the topic is gone: nothing of the group can be written any more.
-            logger.error("What was answered cannot be written.", metadata: LogKeys.error(error, group: name))
-            let waiting = state.withLock { state in
-                if state.end == nil { state.end = error }
-                defer { state.requests = [:] }
-                // Any order: all of them are told the same.
-                return Array(state.requests.values)
-            }
-            for request in waiting { request.resume(throwing: error) }
-            end(error)
+            failed(write, error)
         }
+    }
+
+    private func noteWritten() {
+        let isNews = state.withLock { state in
+            defer { state.isFailing = false }
+            return state.isFailing
+        }
+        if isNews { logger.info("What was answered is written again.", metadata: LogKeys.group(name)) }
+    }
+
+    /// What was answered stays answered, in memory alone: it is written with what comes next, or the next tick, and who
+    /// has answered waits for that; unless nothing of the group will ever be written.
+    private func failed(_ write: SharedGroup.Write?, _ error: any Error) {
+        tell(.notPersisted(write))
+        let isForGood = isForGood(error)
+        let isNews = state.withLock { state in
+            state.failure = nil
+            defer { state.isFailing = true }
+            return !state.isFailing
+        }
+        if isNews || isForGood {
+            logger.error("What was answered cannot be written.", metadata: LogKeys.error(error, group: name))
+        }
+        if isForGood { endForGood(error) }
+    }
+
+    /// Whether the storage has failed, the topic is gone, or the group has ended anyway.
+    private func isForGood(_ error: any Error) -> Bool {
+        if (error as? SourceError)?.code == .unknownTopic || state.withLock({ $0.end != nil }) { return true }
+        return (error as? BrokerError).map(storage.hasEnded) ?? false
+    }
+
+    private func endForGood(_ error: any Error) {
+        let waiting = state.withLock { state in
+            if state.end == nil { state.end = error }
+            defer { state.requests = [:] }
+            // Any order: all of them are told the same.
+            return Array(state.requests.values)
+        }
+        for request in waiting { request.resume(throwing: error) }
+        end(error)
     }
 
     /// Moves messages to the dead-letter topic and settles them, in one transaction.
@@ -89,14 +123,16 @@ extension SharedGroupShell {
             switch result {
             case .success:
                 messages.published()
+                noteWritten()
                 tell(.deadLettered(letters))
                 if let write { tell(.persisted(write)) }
                 let waiting = request.flatMap { request in state.withLock { $0.requests.removeValue(forKey: request) } }
                 waiting?.resume()
             case .failure(let error):
                 messages.discarded()
-                if write != nil { return returned(write, .failure(error)) }
+                // First: no row may say of these that they are settled.
                 notBuried(letters, request, error)
+                if let write { failed(write, error) }
             }
         }
         storage.submit(job)

@@ -16,8 +16,10 @@ final class SharedGroupShell: Sendable {
         var settings: QueueSettings
         /// Why nobody gets anything any more.
         var end: (any Error)?
-        /// Why nothing of the group can be written any more.
+        /// Why a piece was undone whose group's transaction goes on: nothing more of it may be written by that.
         var failure: (any Error)?
+        /// Whether the last write has failed.
+        var isFailing = false
 
         func consumer(_ id: ConsumerID) -> SharedConsumer? { consumers.first { $0.id == id } }
 
@@ -77,27 +79,23 @@ final class SharedGroupShell: Sendable {
         for log in added { follow(log) }
     }
 
-    /// Takes these settings on; throws unless they are what the group's consumers have.
-    func use(_ settings: QueueSettings, _ limits: SharedGroup.Limits) throws(BrokerError) {
-        try state.withLock { state throws(BrokerError) in
-            guard settings != state.settings else { return }
-            guard state.consumers.isEmpty else {
-                throw BrokerError(
-                    .invalidArgument,
-                    "\(place) has consumers with other settings, \(state.settings): close them first"
-                )
-            }
-            state.settings = settings
-            state.core.limits = limits
-        }
-    }
-
     // MARK: Consumers
 
-    /// A new consumer, whose number is on the disk.
-    func join(prefetch: Int, autoAck: Bool, limits: LogReader.Limits, told signal: Signal) async throws
+    /// What a consumer comes with.
+    struct Newcomer: Sendable {
+        let prefetch: Int
+        let autoAck: Bool
+        /// The group's, as this consumer wants them.
+        let settings: QueueSettings
+        let limits: SharedGroup.Limits
+    }
+
+    /// A new consumer, whose number is on the disk. Throws unless the group's consumers have the settings that it wants:
+    /// where there are none, the group takes them on.
+    func join(_ newcomer: Newcomer, reading limits: LogReader.Limits, told signal: Signal) async throws
         -> SharedConsumer
     {
+        try state.withLock { try check(newcomer.settings, $0) }
         let (topic, name, tables) = (topic, name, storage.tables)
         let id = try await storage.write(reclaims: true) {
             try SharedTable.newConsumer(topic, name, in: $0, tables)
@@ -105,6 +103,9 @@ final class SharedGroupShell: Sendable {
         let consumer = SharedConsumer(id: id, group: self, limits: limits, told: signal)
         try change { state throws in
             if let end = state.end { throw end }
+            // Again: others may have come meanwhile.
+            try self.check(newcomer.settings, state)
+            (state.settings, state.core.limits) = (newcomer.settings, newcomer.limits)
             let limit = state.core.limits.maximumConsumers
             guard state.core.consumers.count < limit else {
                 throw BrokerError(
@@ -113,10 +114,19 @@ final class SharedGroupShell: Sendable {
                 )
             }
             state.consumers.append(consumer)
-            return (state.core.handle(.join(id, prefetch: prefetch, autoAck: autoAck), now: self.clock.now), ())
+            let event = SharedGroup.Event.join(id, prefetch: newcomer.prefetch, autoAck: newcomer.autoAck)
+            return (state.core.handle(event, now: self.clock.now), ())
         }
         logger.info("A consumer has joined.", metadata: LogKeys.queue(self, id))
         return consumer
+    }
+
+    private func check(_ settings: QueueSettings, _ state: State) throws(BrokerError) {
+        guard settings != state.settings, !state.consumers.isEmpty else { return }
+        throw BrokerError(
+            .invalidArgument,
+            "\(place) has consumers with other settings, \(state.settings): close them first"
+        )
     }
 
     /// What the consumer had not answered goes to the others. Idempotent.
@@ -171,18 +181,21 @@ final class SharedGroupShell: Sendable {
     func close(_ error: any Error) {
         change { state in
             let consumers = state.core.consumers.map(\.id)
-            return (consumers.flatMap { state.core.handle(.leave($0), now: self.clock.now) }, ())
+            let left = consumers.flatMap { state.core.handle(.leave($0), now: self.clock.now) }
+            // What has failed to be written goes once more.
+            return (left + state.core.handle(.tick, now: self.clock.now), ())
         }
         end(error)
     }
 
     /// Nobody gets anything any more; what is on its way to the disk is still told.
     func end(_ error: any Error) {
-        let consumers = state.withLock { state in
+        let (consumers, unwritten) = state.withLock { state in
             if state.end == nil { state.end = error }
             defer { state.consumers = [] }
-            return state.consumers
+            return (state.consumers, state.core.takeUnasked().compactMap { state.requests.removeValue(forKey: $0) })
         }
+        for request in unwritten { request.resume(throwing: error) }
         for consumer in consumers { consumer.wake() }
     }
 

@@ -229,6 +229,9 @@ extension Storage {
     /// Hands a piece to the writer thread; see ``WriterThread/submit(_:)``.
     func submit(_ piece: any WritePiece) { writer.submit(piece) }
 
+    /// How many pieces wait for the writer thread; for tests.
+    var waitingPieces: Int { writer.waitingPieces }
+
     /// Writes on the writer thread and returns once that is synced. `published` runs on that thread right after the
     /// sync, in the order of the writes, before this returns.
     func write<R: Sendable>(
