@@ -52,7 +52,8 @@ extension Broker {
         /// beyond them a new one's sends throw ``BrokerError/Code/limitReached``. Default: 1,000,000.
         public var maximumProducerStates = 1_000_000
         /// A partition forgets an idempotent producer that was silent for longer. More than any delivery timeout, or a
-        /// repeat may pass for a new message. Default: 7 days.
+        /// repeat may pass for a new message. Goes by the monotonic clock; of the time that the broker is closed half of this
+        /// counts at the most, so that no leap of the wall clock forgets anybody early. Default: 7 days.
         public var producerExpiry = Duration.seconds(7 * 24 * 3600)
         /// How often ``Broker/run()`` looks for timeouts. Default: 500 ms.
         public var tickInterval = Duration.milliseconds(500)

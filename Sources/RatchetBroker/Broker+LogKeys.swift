@@ -57,6 +57,10 @@ enum LogKeys {
         ["partition": "\(partition)", "node": "\(number)", "error": "\(error)"]
     }
 
+    static func milliseconds(_ count: Int64, _ path: String) -> Logger.Metadata {
+        ["milliseconds": "\(count)", "path": "\(path)"]
+    }
+
     static func topic(_ name: String) -> Logger.Metadata { ["topic": "\(name)"] }
 
     static func error(_ error: any Error, path: String) -> Logger.Metadata {

@@ -11,7 +11,7 @@ extension Broker {
     /// are fenced all the same, and the same call waits again.
     public func producer(_ settings: ProducerSettings = ProducerSettings()) async throws -> Producer {
         try settings.check()
-        let (tables, now) = (storage.tables, configuration.time.wall())
+        let (tables, now) = (storage.tables, producers.time.now)
         let bounds = ProducerTable.Bounds(
             names: configuration.maximumTransactionalIDs,
             expiry: configuration.producerExpiry,
@@ -41,18 +41,18 @@ extension Broker {
         )
     }
 
-    /// Forgets idle producers, some at a time.
+    /// Forgets idle producers, some at a time, and notes their time.
     func cleanProducers() async throws {
-        let (tables, limit, now) = (storage.tables, configuration.producerExpiry, configuration.time.wall())
+        let (tables, limit, time) = (storage.tables, configuration.producerExpiry, producers.time)
+        let now = time.now
         let start = producers.nextExpiry
         let (rows, next) = try storage.read {
             try SequenceTable.expired(from: start, now: now, limit: limit, in: $0, tables)
         }
         producers.nextExpiry = next ?? LogKey(0, 0)
-        if !rows.isEmpty {
-            try await storage.write(reclaims: true) {
-                try SequenceTable.remove(rows, now: now, limit: limit, in: $0, tables)
-            }
+        try await storage.write(reclaims: true) {
+            try SequenceTable.remove(rows, now: now, limit: limit, in: $0, tables)
+            try time.write(in: $0, tables)
         }
         try await cluster?.cleanProducers(now: now, limit: limit)
     }

@@ -67,7 +67,10 @@ public final class Broker: Sendable {
             catalog = try Catalog(storage, isReplicated: configuration.nodes > 1)
             try await TransientChunks.removeTopics(of: catalog, storage)
             try Cluster.check(catalog, storage, nodes: configuration.nodes)
-            producers = ProducerRegistry(try ProducerTable.all(storage))
+            producers = ProducerRegistry(
+                try ProducerTable.all(storage),
+                try ProducerTime(storage, configuration)
+            )
             cluster =
                 configuration.nodes == 1
                 ? nil : try Cluster(storage, catalog, producers, clock, configuration)

@@ -381,22 +381,22 @@ import Testing
     @Test("Names that nobody has used for long make room for new ones, unless their producer is there")
     func idleNames() async throws {
         var configuration = configuration()
-        let wall = ManualWallClock()
-        configuration.time.wall = wall.read
+        let time = ManualWallClock()
+        configuration.time.monotonic = time.monotonic
         configuration.producerExpiry = .seconds(60)
         configuration.maximumTransactionalIDs = 2
         let broker = try await Broker.inMemory(configuration: configuration)
         let used = try await broker.producer(ProducerSettings(transactionalID: "used"))
         let id = try await broker.producer(ProducerSettings(transactionalID: "idle")).id
-        wall.advance(by: .seconds(60))
+        time.advance(by: .seconds(60))
         let error = await #expect(throws: BrokerError.self) {
             try await broker.producer(ProducerSettings(transactionalID: "new"))
         }
         #expect(error?.code == .limitReached)
-        wall.advance(by: .milliseconds(1))
+        time.advance(by: .milliseconds(1))
         _ = try await broker.producer(ProducerSettings(transactionalID: "new"))
         #expect(try await broker.producer(ProducerSettings(transactionalID: "used")).id == used.id)
-        wall.advance(by: .seconds(61))
+        time.advance(by: .seconds(61))
         #expect(try await broker.producer(ProducerSettings(transactionalID: "idle")).id != id)
         #expect(used.failure == nil)
         try await broker.close()
@@ -405,23 +405,49 @@ import Testing
     @Test("A partition forgets a producer that was silent for too long, and the producer goes on all the same")
     func expiry() async throws {
         var configuration = configuration()
-        let wall = ManualWallClock()
-        configuration.time.wall = wall.read
+        let time = ManualWallClock()
+        configuration.time.monotonic = time.monotonic
         configuration.producerExpiry = .seconds(60)
         let broker = try await Broker.inMemory(configuration: configuration)
         try await broker.createTopic("t")
         let producer = try await broker.producer()
         try await producer.send(.text("1", to: "t"))
         let tables = broker.storage.tables
-        wall.advance(by: .seconds(60))
+        time.advance(by: .seconds(60))
         try await broker.cleanProducers()
         #expect(try broker.storage.read { try $0.count(tables.sequences) } == 1)
-        wall.advance(by: .milliseconds(1))
+        time.advance(by: .milliseconds(1))
         try await broker.cleanProducers()
         #expect(try broker.storage.read { try $0.count(tables.sequences) } == 0)
         #expect(try await producer.send(.text("2", to: "t")).offset == 1)
         try await broker.deleteTopic("t")
         #expect(try broker.storage.read { try $0.count(tables.sequences) } == 0)
+        try await broker.close()
+    }
+
+    @Test("A wall clock that leaps forward forgets no producer early, whether the broker is open or not")
+    func leapingClock() async throws {
+        let (directory, wall, time) = (try TemporaryDirectory(), ManualWallClock(), ManualWallClock())
+        var configuration = configuration()
+        configuration.time = TimeSource(wall: wall.read, monotonic: time.monotonic)
+        configuration.producerExpiry = .seconds(60)
+        var broker = try await Broker(at: directory.broker, configuration: configuration)
+        try await broker.createTopic("t")
+        try await broker.producer().send(.text("1", to: "t"))
+        wall.advance(by: .seconds(1_000_000))
+        try await broker.cleanProducers()
+        try await broker.close()
+        wall.advance(by: .seconds(1_000_000))
+        broker = try await Broker(at: directory.broker, configuration: configuration)
+        let tables = broker.storage.tables
+        func known() throws -> Int { try broker.storage.read { try $0.count(tables.sequences) } }
+        // Half of it is believed to have passed meanwhile.
+        time.advance(by: .seconds(30))
+        try await broker.cleanProducers()
+        #expect(try known() == 1)
+        time.advance(by: .milliseconds(1))
+        try await broker.cleanProducers()
+        #expect(try known() == 0)
         try await broker.close()
     }
 }

@@ -111,6 +111,8 @@ final class ManualWallClock: Sendable {
     private let milliseconds = Mutex<Int64>(1_000_000)
 
     var read: @Sendable () -> Int64 { { self.milliseconds.withLock { $0 } } }
+    /// As a clock that never goes back, in nanoseconds.
+    var monotonic: @Sendable () -> Int64 { { self.milliseconds.withLock { $0 * 1_000_000 } } }
 
     func advance(by duration: Duration) { milliseconds.withLock { $0 += duration.milliseconds } }
 }

@@ -6,7 +6,10 @@ struct GroupAppend {
     private let tables: Tables
     private let producers: ProducerRegistry
     private let maximumProducerStates: Int
+    /// The wall clock's.
     private let now: Int64
+    /// The producers'.
+    private let time: Int64
     /// One for each partition, in the order of first use.
     private(set) var writers: [ChunkWriter] = []
     private var numbers: [UInt32: Int] = [:]
@@ -20,6 +23,7 @@ struct GroupAppend {
         self.producers = producers
         self.maximumProducerStates = maximumProducerStates
         self.now = now
+        time = producers.time.now
     }
 
     /// Adds the whole batch or, when it is refused, nothing of it: also where a row of its partition is damaged, which
@@ -111,7 +115,7 @@ extension GroupAppend {
         case .append:
             let offset = writers[target].nextOffset
             try writers[target].append(segment.parts.map(\.slice), stamp, in: transaction, tables)
-            sequences[target].record(stamp, at: offset, now: now)
+            sequences[target].record(stamp, at: offset, now: time)
             if !touched[target].contains(stamp.producer) { touched[target].append(stamp.producer) }
             return .success(offset)
         case .isRepeat(let offset):

@@ -26,10 +26,13 @@ final class ProducerRegistry: Sendable {
         var nextExpiry = LogKey(0, 0)
     }
 
+    /// By which they expire.
+    let time: ProducerTime
     private let state = Mutex(State())
 
     /// The ids and incarnations of all producers that have a name.
-    init(_ rows: [ProducerRow]) {
+    init(_ rows: [ProducerRow], _ time: ProducerTime) {
+        self.time = time
         state.withLock { state in
             for row in rows { state.incarnations[row.id] = row.incarnation }
         }

@@ -25,7 +25,7 @@ struct ProducerSequences: Equatable, Sendable {
         static let maximumBatches = 5
 
         var epoch: Int32
-        /// When it was last heard of, in milliseconds since 1970.
+        /// When it was last heard of, by ``ProducerTime``.
         var lastUse: Int64
         /// The epoch's last ones, in order: one to ``maximumBatches``.
         var batches: [Batch]
@@ -90,7 +90,7 @@ struct ProducerSequences: Equatable, Sendable {
 }
 
 extension ProducerSequences.Entry {
-    /// Whether the producer was silent for longer than `limit`. A clock that was set back expires nobody.
+    /// Whether the producer was silent for longer than `limit`. A time before its last use expires nobody.
     func isExpired(now: Int64, limit: Duration) -> Bool {
         let (age, overflow) = now.subtractingReportingOverflow(lastUse)
         return !overflow && age > limit.milliseconds

@@ -9,7 +9,7 @@ struct ProducerRow: Equatable, Sendable {
     var id: Int64
     /// How many producers have had the id before.
     var incarnation: Int32
-    /// When one was opened last, in milliseconds since 1970.
+    /// When one was opened last, by ``ProducerTime``.
     var lastUse: Int64
 
     init(id: Int64, incarnation: Int32, lastUse: Int64) {

@@ -52,7 +52,7 @@ final class FollowPiece: WritePiece {
         let tasks = node.takeTasks(now: cluster.clock.now)
         state.withLock { ($0.isTaken, $0.tasks) = (true, tasks) }
         var outcomes: [FollowerLog.Outcome] = []
-        let now = cluster.time.wall()
+        let now = cluster.producers.time.now
         for task in tasks {
             let writer = FollowerLog(uid: task.partition.log.uid, tables: tables, now: now)
             outcomes.append(try writer.perform(task.kind, in: transaction))

@@ -8,6 +8,7 @@ struct FollowerLog {
 
     let uid: UInt32
     let tables: Tables
+    /// The producers' time.
     let now: Int64
 
     /// What was done.

@@ -20,7 +20,10 @@ enum RowCheck {
             try transaction.forEachRow(of: tables.meta) { row in
                 let name = String(decoding: row.key, as: UTF8.self)
                 if name == "kind" || name == "format" { return }
-                guard ["id", SealedRow.nextUID, SealedRow.nextProducer, SealedRow.nextDecision].contains(name) else {
+                let known = [
+                    "id", SealedRow.nextUID, SealedRow.nextProducer, SealedRow.nextDecision, SealedRow.producerTime,
+                ]
+                guard known.contains(name) else {
                     throw BrokerError(.corrupted, "\(environment.path) has a row '\(name)'; restore it from a copy")
                 }
                 _ = try SealedRow.value(of: row.value, for: row.key, "the row '\(name)' of \(environment.path)")

@@ -9,6 +9,8 @@ enum SealedRow {
     static let nextProducer = "producer"
     /// The row with the number of the next decision.
     static let nextDecision = "decision"
+    /// The row with the ``ProducerTime``.
+    static let producerTime = "producer time"
     private static let sealSize = 8
 
     /// The value in a row's bytes, in place; throws ``BrokerError/Code/corrupted`` if they are not what was written.
