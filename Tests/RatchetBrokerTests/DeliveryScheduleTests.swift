@@ -26,7 +26,26 @@ import Testing
     }
 
     private func refused(_ batch: UInt64, _ error: BrokerError = full) -> DeliverySchedule.Event {
-        .answered(batch, .refused(error, isRetriable: error.isRetriable))
+        .answered(
+            batch,
+            .refused(error, isRetriable: error.isRetriable, isUnwritten: BrokerError.isUnwritten(error))
+        )
+    }
+
+    @Test("What an attempt has left in doubt stays so, whatever the next one is refused with")
+    func doubt() {
+        let (lost, fenced) = (BrokerError(.timedOut, "no answer"), BrokerError(.fenced, "another has its name"))
+        var schedule = schedule(batches: 2)
+        _ = schedule.handle(group(1), now: .zero)
+        _ = schedule.handle(group(2), now: .zero)
+        _ = schedule.handle(refused(1, lost), now: .zero)
+        #expect(schedule.handle(refused(2), now: .zero).texts == ["delayed"])
+        _ = schedule.handle(.tick, now: .milliseconds(100))
+        _ = schedule.handle(refused(1, fenced), now: .milliseconds(100))
+        #expect(
+            schedule.handle(refused(2, fenced), now: .milliseconds(100)).texts
+                == ["failed 1: timed out", "failed 2: fenced"]
+        )
     }
 
     @Test("What comes while the window is full goes out together, within the limits of a batch")

@@ -200,6 +200,25 @@ import Testing
         try await broker.close()
     }
 
+    @Test("A commit whose answer was lost may be there, also where its producer is fenced before it asks again")
+    func lostAnswerAndFence() async throws {
+        let clock = ManualClock()
+        let broker = try await opened([.answerLost], clock: clock)
+        let producer = try await broker.producer(settings())
+        async let committed: Void = producer.transaction { try $0.send(.text("1", to: "a", partition: 0)) }
+        await clock.waitForSleeper()
+        _ = try await broker.producer(settings())
+        clock.advance(by: .seconds(1))
+        do {
+            try await committed
+            Issue.record("a fenced producer has committed")
+        } catch let error as BrokerError {
+            #expect(error.code == .timedOut, "\(error)")
+        }
+        #expect(try await all(broker) == ["1"])
+        try await broker.close()
+    }
+
     @Test("A transaction is bounded in messages, in bytes and in time, and takes nothing once it is over")
     func bounds() async throws {
         let clock = ManualClock()

@@ -49,7 +49,8 @@ struct DeliverySchedule {
     enum Answer {
         /// It is in the log; nil when the broker no longer knows where.
         case written(offset: Int64?)
-        case refused(any Error, isRetriable: Bool)
+        /// It was not written, or that is not known.
+        case refused(any Error, isRetriable: Bool, isUnwritten: Bool)
         /// Nothing was written, as a batch before it is missing.
         case gap
     }
@@ -82,8 +83,9 @@ struct DeliverySchedule {
 
     private let limits: Limits
     private var waiting = Deque<Group>()
-    /// In the order of their sequence numbers.
-    private var inFlight: [(batch: Batch, standing: Standing)] = []
+    /// In the order of their sequence numbers. What an attempt has left in doubt no later refusal makes sure: `doubt` is
+    /// the first such answer.
+    private var inFlight: [(batch: Batch, standing: Standing, doubt: (any Error)?)] = []
     private var lastNumber: UInt64 = 0
     private var sequence: Int32 = 0
     private var restarts: Int32 = 0
@@ -136,14 +138,20 @@ struct DeliverySchedule {
         switch answer {
         case .written(let offset):
             actions = confirm(inFlight.remove(at: index).batch, at: offset)
-        case .refused(let error, let isRetriable):
+        case .refused(let error, let isRetriable, let isUnwritten):
             inFlight[index].standing = .refused(error)
+            // With its topic all of it is gone for sure.
+            let isGone = (error as? MessageError)?.code == .unknownTopic
+            if isGone { inFlight[index].doubt = nil }
+            if !isUnwritten, inFlight[index].doubt == nil { inFlight[index].doubt = error }
             let batch = inFlight[index].batch
             if !isRetriable || batch.attempt > limits.retries || now + delay(batch) > batch.groups[0].deadline {
                 failure = failure ?? error
             }
         case .gap:
             inFlight[index].standing = .gap
+            // The partition has not even those before it.
+            inFlight[index].doubt = nil
         }
         return awaitsAnswers && isHeld ? actions : actions + goOn(now: now)
     }
@@ -151,7 +159,7 @@ struct DeliverySchedule {
     /// Goes on once it is known what became of everything that was sent.
     private mutating func goOn(now: Duration) -> [Action] {
         if let failure { return giveUp(failure) }
-        guard let (head, standing) = inFlight.first, isHeld else { return fill() }
+        guard let (head, standing, _) = inFlight.first, isHeld else { return fill() }
         if case .gap = standing {
             // With nothing missing before it: the partition has lost what it knew, and holds nothing from here on.
             guard head.sequence > 0 else {
@@ -194,8 +202,9 @@ struct DeliverySchedule {
 
     private mutating func giveUp(_ error: any Error) -> [Action] {
         var actions: [Action] = []
-        for (batch, standing) in inFlight {
-            let own: any Error = if case .refused(let error) = standing { error } else { Self.behind(error) }
+        for (batch, standing, doubt) in inFlight {
+            let last: any Error = if case .refused(let error) = standing { error } else { Self.behind(error) }
+            let own = doubt ?? last
             actions += batch.groups.map { .failed($0.number, own) }
         }
         actions += waiting.map { .failed($0.number, Self.behind(error)) }
@@ -227,7 +236,7 @@ struct DeliverySchedule {
     private mutating func fill() -> [Action] {
         var actions: [Action] = []
         while inFlight.count < limits.batches, let batch = nextBatch() {
-            inFlight.append((batch, .sent))
+            inFlight.append((batch, .sent, nil))
             actions.append(.send(batch))
         }
         return actions

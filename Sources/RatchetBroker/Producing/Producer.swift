@@ -45,7 +45,8 @@ public final class Producer: Sink {
     /// Throws ``/Ratchet/MessageError``: `tooLarge`, `emptyKey`, `invalidHeader`, `unknownTopic`, `unknownPartition`;
     /// ``BrokerError``: what the broker refused it with, if it may not pass or the retries or the time are used up;
     /// `predecessorFailed`; `fenced`; `closed`. After `timedOut` and `storage` it is not known whether the message was
-    /// written. `CancellationError` when cancelled: the message may be on its way.
+    /// written: where an attempt ended so, that is thrown, whatever later ones were refused with. `CancellationError`
+    /// when cancelled: the message may be on its way.
     @discardableResult
     public func send(_ message: OutgoingMessage) async throws -> RecordMetadata {
         try await enqueue(message).wait()
@@ -291,7 +292,12 @@ extension Producer {
         switch result {
         case .success(let offsets): .written(offset: offsets[0] < 0 ? nil : offsets[0])
         case .failure(let error as BrokerError) where error.code == .outOfSequence: .gap
-        case .failure(let error): .refused(error, isRetriable: (error as? BrokerError)?.isRetriable ?? false)
+        case .failure(let error):
+            .refused(
+                error,
+                isRetriable: (error as? BrokerError)?.isRetriable ?? false,
+                isUnwritten: BrokerError.isUnwritten(error)
+            )
         }
     }
 

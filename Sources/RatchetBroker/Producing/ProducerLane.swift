@@ -159,7 +159,7 @@ struct ProducerState {
         now: Duration,
         _ effects: inout ProducerEffects
     ) {
-        if case .refused(let error as BrokerError, _) = answer, error.code == .fenced { end = end ?? error }
+        if case .refused(let error as BrokerError, _, _) = answer, error.code == .fenced { end = end ?? error }
         handle(.answered(batch, answer), uid, now: now, &effects)
     }
 

@@ -118,10 +118,12 @@ extension Producer {
     /// when a later producer has the id, `transactionOver` when the time is up, `full`, `closed`; with several nodes
     /// `notEnoughReplicas` and `leaderNotAvailable`, and `full` also where transactions that wait for their nodes take
     /// ``Broker/Configuration/maximumPendingBytes``, each after trying until the transaction's timeout. Nothing was
-    /// written then. After `timedOut` and `storage` it is not known; with `timedOut` it was tried until the
-    /// transaction's timeout. With `notYetVisible` the transaction is committed: not all of its messages could be read
-    /// within ``Broker/Configuration/replicationTimeout``, or the task was cancelled or the broker closed meanwhile; do
-    /// not send them again. `CancellationError` when cancelled before the commit, or between two attempts.
+    /// written then. After `timedOut` and `storage` it is not known: an attempt had no answer, and those after it, until
+    /// the transaction's timeout, had none or were refused, as those of a producer are that was fenced meanwhile. With
+    /// `notYetVisible` the transaction is committed: not all of its messages could be read within
+    /// ``Broker/Configuration/replicationTimeout``, or the task was cancelled or the broker closed meanwhile; do not send
+    /// them again. `CancellationError` when cancelled before the commit, or between two attempts: after one without an
+    /// answer it is not known either.
     public func transaction<R: Sendable>(
         _ body: (ProducerTransaction) async throws -> R
     ) async throws -> R {
@@ -157,14 +159,20 @@ extension Producer {
         until deadline: Duration
     ) async throws {
         var attempt = 1
+        // Why it is not known what became of an attempt. That a later one was refused does not tell.
+        var doubt: BrokerError?
         while true {
             do {
                 return try await attemptCommit(batch, consumed, number, until: deadline)
             } catch let error as BrokerError where error.isRetriable {
+                if !BrokerError.isUnwritten(error) { doubt = error }
                 let delay = settings.limits.delays.delay(afterAttempt: attempt, random: 0.5)
-                guard attempt <= settings.retries, broker.clock.now + delay <= deadline else { throw error }
+                guard attempt <= settings.retries, broker.clock.now + delay <= deadline else { throw doubt ?? error }
                 try await broker.clock.sleep(for: delay)
                 attempt += 1
+            } catch {
+                guard let doubt, !(error is CancellationError) else { throw error }
+                throw BrokerError(.timedOut, "\(doubt.detail); the next attempt was refused: \(error)")
             }
         }
     }

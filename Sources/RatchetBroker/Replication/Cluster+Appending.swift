@@ -57,12 +57,6 @@ final class Answers: Sendable {
         state = Mutex(State(left: count, offsets: Array(repeating: -1, count: segments)))
     }
 
-    /// Whether nothing was written for sure.
-    private static func isUnwritten(_ error: any Error) -> Bool {
-        guard let error = error as? BrokerError else { return error is MessageError }
-        return [.notEnoughReplicas, .leaderNotAvailable, .full, .unknownTopic, .fenced].contains(error.code)
-    }
-
     func add(_ result: Result<[Int64], any Error>, _ segments: [Int]) {
         let outcome = state.withLock { state -> Result<[Int64], any Error>? in
             state.left -= 1
@@ -72,7 +66,7 @@ final class Answers: Sendable {
                 for (segment, offset) in zip(segments, offsets) { state.offsets[segment] = offset }
             case .failure(let error):
                 // What may be written in part must not be told as what is not.
-                guard let first = state.error, !Self.isUnwritten(first) || Self.isUnwritten(error) else {
+                guard let first = state.error, !BrokerError.isUnwritten(first) || BrokerError.isUnwritten(error) else {
                     state.error = error
                     break
                 }

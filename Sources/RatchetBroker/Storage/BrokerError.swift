@@ -1,4 +1,5 @@
 import LMDB
+import Ratchet
 
 /// What the broker cannot do. Faults of a message are ``MessageError``s, faults of a session ``SourceError``s.
 public struct BrokerError: Error, Sendable, Hashable, CustomStringConvertible {
@@ -64,6 +65,13 @@ public struct BrokerError: Error, Sendable, Hashable, CustomStringConvertible {
     /// not known.
     public var isRetriable: Bool {
         [.notEnoughReplicas, .leaderNotAvailable, .full, .timedOut].contains(code)
+    }
+
+    /// Whether an error says for sure that nothing was written.
+    static func isUnwritten(_ error: any Error) -> Bool {
+        guard let error = error as? BrokerError else { return error is MessageError }
+        let codes: [Code] = [.notEnoughReplicas, .leaderNotAvailable, .full, .unknownTopic, .fenced, .limitReached]
+        return codes.contains(error.code)
     }
 
     /// `code: detail`.
