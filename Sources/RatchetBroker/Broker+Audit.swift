@@ -2,8 +2,8 @@ public import Ratchet
 
 extension Broker {
     /// Finds where messages that go through a topic can be lost, or take effect twice: from the broker's own settings and
-    /// the topic's, and from those of a producer and a pipeline where they are given, as ``ProducerSettings/audited`` and
-    /// ``/Ratchet/Pipeline/audited`` say them.
+    /// the topic's, and from those of a producer, a queue and a pipeline where they are given, as
+    /// ``ProducerSettings/audited``, ``QueueSettings/audited`` and ``/Ratchet/Pipeline/audited`` say them.
     ///
     /// ```swift
     /// print(try broker.audit(topic: "orders", producer: settings.audited, consumer: billing.audited))
@@ -13,10 +13,12 @@ extension Broker {
     public func audit(
         topic: String,
         producer: AuditedChain.Producer? = nil,
+        queue: AuditedChain.Queue? = nil,
         consumer: AuditedChain = AuditedChain()
     ) throws -> AuditReport {
         var chain = consumer
         chain.producer = producer
+        chain.queue = queue
         chain.topic = try audited(topic)
         return Audit.of(chain)
     }

@@ -78,6 +78,38 @@ struct BrokerAuditTests {
         try await broker.close()
     }
 
+    @Test("A queue without limit and dead letters, and a pipeline that begins at the log's end, are named")
+    func queueAndStart() async throws {
+        let directory = try TemporaryDirectory()
+        let broker = try await Broker.inMemory(configuration: .quiet)
+        try await broker.createTopic("t")
+        var settings = Ledger.Configuration()
+        settings.logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let ledger = try Ledger(at: directory.other, configuration: settings)
+        var configuration = PipelineConfiguration()
+        configuration.resume.first = .latest
+        let pipeline = Pipeline(
+            "p",
+            from: broker.subscribe(to: "t", as: "g"),
+            ledger: ledger,
+            decoding: .raw,
+            identifiedBy: .messageID,
+            configuration: configuration,
+            transactional: { _, _ in }
+        )
+        let leaky = Self.verdicts(
+            try broker.audit(topic: "t", queue: QueueSettings().audited, consumer: pipeline.audited)
+        )
+        #expect(leaky["queue.dead-letter-topic"] == .warn && leaky["queue.delivery-limit"] == .warn)
+        #expect(leaky["consumer.start"] == .warn)
+        let cured = QueueSettings(deliveryLimit: 5, deadLetterTopic: "dead").audited
+        let verdicts = Self.verdicts(try broker.audit(topic: "t", queue: cured))
+        #expect(verdicts["queue.dead-letter-topic"] == .pass && verdicts["queue.delivery-limit"] == .pass)
+        #expect(verdicts["consumer.start"] == nil)
+        await ledger.close()
+        try await broker.close()
+    }
+
     @Test("Transient messages, a limit of size and compaction are found: what they remove nobody need have read")
     func removed() async throws {
         let directory = try TemporaryDirectory()

@@ -17,11 +17,13 @@ struct AuditTests {
             sizeLimit: .known(nil),
             isCompacted: .known(false)
         ),
+        queue: .init(deliveryLimit: .known(5), deadLetterTopic: .known("dead")),
         consumer: .init(
             settlesAfterProcessing: .known(true),
             hasKeys: .known(true),
             hasPositions: .known(true),
-            ledgersPerKey: .known(1)
+            ledgersPerKey: .known(1),
+            start: .known(.earliest)
         ),
         ledger: .init(isDurable: .known(true), window: .known(DeduplicationWindow(overflow: .pause)))
     )
@@ -45,6 +47,7 @@ struct AuditTests {
         Leak("producer.acks", .fail) { $0.producer?.acks = .known(.leader) },
         Leak("producer.idempotence", .warn) { $0.producer?.isIdempotent = .known(false) },
         Leak("producer.retries", .warn) { $0.producer?.deliveryTimeout = .known(.zero) },
+        Leak("producer.retries", .warn) { $0.producer?.deliveryTimeout = .known(.seconds(59)) },
         Leak("topic.durable", .fail) { $0.topic?.isDurable = .known(false) },
         Leak("topic.persistent-messages", .fail) { $0.topic?.isPersistent = .known(false) },
         Leak("topic.confirm-after-write", .fail) { $0.topic?.confirmsAfterWrite = .known(false) },
@@ -54,10 +57,19 @@ struct AuditTests {
         Leak("topic.unclean-election", .fail) { $0.topic?.allowsUncleanElection = .known(true) },
         Leak("topic.retention", .warn) { $0.topic?.retention = .known(nil) },
         Leak("topic.retention", .warn) { $0.topic?.retention = .known(.seconds(8 * 86_400)) },
+        Leak("topic.retention", .warn) { $0.topic?.retention = .known(.seconds(6 * 86_400)) },
+        Leak("topic.retention", .warn) {
+            $0.topic?.retention = .known(.seconds(365 * 86_400))
+            $0.consumer?.hasPositions = .known(false)
+        },
+        Leak("queue.dead-letter-topic", .warn) { $0.queue?.deadLetterTopic = .known(nil) },
+        Leak("queue.delivery-limit", .warn) { $0.queue?.deliveryLimit = .known(nil) },
+        Leak("queue.delivery-limit", .warn) { $0.queue?.deliveryLimit = .known(1) },
         Leak("topic.size-limit", .warn) { $0.topic?.sizeLimit = .known(1 << 30) },
         Leak("topic.compaction", .warn) { $0.topic?.isCompacted = .known(true) },
         Leak("consumer.settles-after-processing", .fail) { $0.consumer?.settlesAfterProcessing = .known(false) },
         Leak("consumer.idempotency-keys", .warn) { $0.consumer?.hasKeys = .known(false) },
+        Leak("consumer.start", .warn) { $0.consumer?.start = .known(.latest) },
         Leak("consumer.ledgers-per-key", .fail) { $0.consumer?.ledgersPerKey = .known(2) },
         Leak("ledger.durable", .fail) { $0.ledger?.isDurable = .known(false) },
         Leak("ledger.window", .warn) { $0.ledger?.window = .known(DeduplicationWindow()) },
@@ -67,7 +79,7 @@ struct AuditTests {
     func sound() {
         let report = Audit.of(Self.sound)
         #expect(report.verdict == .pass)
-        #expect(report.checks.count == 17)
+        #expect(report.checks.count == 20)
         #expect(report.checks.allSatisfy { $0.verdict == .pass && $0.risk.isEmpty })
         // Every check is seen to fail below.
         #expect(Set(Self.leaks.map(\.name)) == Set(report.checks.map(\.name)))
@@ -107,7 +119,9 @@ struct AuditTests {
         chain.producer?.isIdempotent = .known(false)
         chain.consumer?.hasKeys = .known(false)
         chain.consumer?.hasPositions = .known(false)
+        chain.topic?.retention = .known(nil)
         let blind = Audit.of(chain)
+        #expect(blind.checks.first { $0.name == "topic.retention" }?.verdict == .pass, "a queue keeps what waits in it")
         #expect(blind.checks.first { $0.name == "producer.idempotence" }?.verdict == .fail)
         #expect(blind.checks.first { $0.name == "consumer.idempotency-keys" }?.verdict == .fail)
     }

@@ -6,6 +6,7 @@ public struct Audit: Sendable {
         var audit = Audit(chain)
         if let producer = chain.producer { audit.look(at: producer) }
         if let topic = chain.topic { audit.look(at: topic) }
+        if let queue = chain.queue { audit.look(at: queue) }
         if let consumer = chain.consumer { audit.look(at: consumer) }
         if let ledger = chain.ledger { audit.look(at: ledger) }
         return AuditReport(checks: audit.checks)
@@ -65,9 +66,16 @@ public struct Audit: Sendable {
                 ? (.warn, "A retry may write a message twice; the consumer's idempotency keys have to catch it.")
                 : (.fail, "A retry may write a message twice, and nothing behind it knows the two for one.")
         }
-        check("producer.retries", producer.deliveryTimeout, expected: "longer than an election takes", Self.time) {
-            $0 > .zero
-                ? nil : (.warn, "A send that the broker refuses for a moment is lost, unless its error is heeded.")
+        // An attempt without an answer takes 30 s by default, with this broker as with Kafka.
+        let leastTimeout = Duration.seconds(60)
+        check("producer.retries", producer.deliveryTimeout, expected: "for \(leastTimeout) or more", Self.time) {
+            $0 >= leastTimeout
+                ? nil
+                : (
+                    .warn,
+                    "A send that the broker refuses, or does not answer, for as long as an election or a restart takes is "
+                        + "lost, unless its error is heeded."
+                )
         }
     }
 
@@ -125,16 +133,43 @@ public struct Audit: Sendable {
     }
 
     private mutating func lookAtRetention(_ topic: AuditedChain.Topic) {
+        let text = { (retention: Duration?) in retention.map(Self.time) ?? "for ever" }
+        if chain.consumer?.hasPositions == .known(false) {
+            return check("topic.retention", topic.retention, expected: "for ever", text) {
+                $0 == nil ? nil : (.warn, "What waits in the queue for longer is removed, whether it was done or not.")
+            }
+        }
         guard case .known(let window)? = chain.ledger?.window else { return }
-        let expected = "no longer than the ledger's window, \(Self.time(window.time))"
-        check("topic.retention", topic.retention, expected: expected, { $0.map(Self.time) ?? "for ever" }) {
-            retention in
-            if let retention, retention <= window.time { return nil }
+        let expected = "as long as the ledger's window, \(Self.time(window.time))"
+        check("topic.retention", topic.retention, expected: expected, text) { retention in
+            if retention == window.time { return nil }
+            if let retention, retention < window.time {
+                return (
+                    .warn,
+                    "What a consumer that is down for longer has not read is removed; and a ledger that takes a partition "
+                        + "over finds less than the window in the log to rebuild it from."
+                )
+            }
             return (
                 .warn,
                 "What is older than the window and still there is not known any more: read again under new offsets, or by "
                     + "a new ledger, it is done again."
             )
+        }
+    }
+
+    // MARK: Queue
+
+    private mutating func look(at queue: AuditedChain.Queue) {
+        check("queue.dead-letter-topic", queue.deadLetterTopic, expected: "a topic", { $0 ?? "none" }) {
+            $0 == nil ? (.warn, "A message that a consumer rejects is gone.") : nil
+        }
+        check("queue.delivery-limit", queue.deliveryLimit, expected: "2 or more", { $0.map { "\($0)" } ?? "none" }) {
+            switch $0 {
+            case nil: (.warn, "A message that takes each of its consumers down comes again for ever.")
+            case 1?: (.warn, "A consumer that dies makes dead letters of all that it had, whatever it died of.")
+            default: nil
+            }
         }
     }
 
@@ -153,6 +188,12 @@ public struct Audit: Sendable {
                     "The same record again is known by its position; the same event in another record is done twice."
                 )
                 : (.fail, "Whatever is delivered again is done again.")
+        }
+        if let start = consumer.start {
+            check("consumer.start", start, expected: "earliest", { $0.rawValue }) {
+                $0 == .earliest
+                    ? nil : (.warn, "What was sent before a partition is consumed for the first time is never done.")
+            }
         }
         check("consumer.ledgers-per-key", consumer.ledgersPerKey, expected: "1") {
             $0 <= 1 ? nil : (.fail, "A repeat may reach another ledger, which does not know it: route by id.")

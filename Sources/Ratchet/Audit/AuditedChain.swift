@@ -13,15 +13,24 @@ public struct AuditedChain: Sendable, Hashable {
     public var producer: Producer?
     /// The topic or queue in between.
     public var topic: Topic?
+    /// What a group of competing consumers does with a queue's messages.
+    public var queue: Queue?
     /// How messages are consumed.
     public var consumer: Consumer?
     /// What remembers the effects.
     public var ledger: Ledger?
 
     /// A chain of parts.
-    public init(producer: Producer? = nil, topic: Topic? = nil, consumer: Consumer? = nil, ledger: Ledger? = nil) {
+    public init(
+        producer: Producer? = nil,
+        topic: Topic? = nil,
+        queue: Queue? = nil,
+        consumer: Consumer? = nil,
+        ledger: Ledger? = nil
+    ) {
         self.producer = producer
         self.topic = topic
+        self.queue = queue
         self.consumer = consumer
         self.ledger = ledger
     }
@@ -89,8 +98,30 @@ public struct AuditedChain: Sendable, Hashable {
         }
     }
 
+    /// What a group of competing consumers does with a queue's messages.
+    public struct Queue: Sendable, Hashable {
+        /// After how many deliveries a message that comes back is a dead letter, nil for never.
+        public var deliveryLimit: AuditFact<Int?>
+        /// Where dead letters go, nil for nowhere: they are gone.
+        public var deadLetterTopic: AuditFact<String?>
+
+        /// A queue's settings.
+        public init(deliveryLimit: AuditFact<Int?>, deadLetterTopic: AuditFact<String?>) {
+            self.deliveryLimit = deliveryLimit
+            self.deadLetterTopic = deadLetterTopic
+        }
+    }
+
     /// How messages are consumed.
     public struct Consumer: Sendable, Hashable {
+        /// Where a group begins that nothing is known of.
+        public enum Start: String, Sendable, Hashable {
+            /// At the first message that the log holds.
+            case earliest
+            /// At the next message to be written.
+            case latest
+        }
+
         /// Whether an offset is committed, or a message acknowledged, only after its handler has succeeded.
         public var settlesAfterProcessing: AuditFact<Bool>
         /// Whether messages have idempotency keys.
@@ -99,18 +130,23 @@ public struct AuditedChain: Sendable, Hashable {
         public var hasPositions: AuditFact<Bool>
         /// How many ledgers share the messages without being told apart by key; 1 where all of a key meet in one.
         public var ledgersPerKey: AuditFact<Int>
+        /// Where it begins when nothing is known. Nil: it was not asked about, as a queue has but one place to begin, and is
+        /// not checked.
+        public var start: AuditFact<Start>?
 
         /// A consumer's settings.
         public init(
             settlesAfterProcessing: AuditFact<Bool>,
             hasKeys: AuditFact<Bool>,
             hasPositions: AuditFact<Bool>,
-            ledgersPerKey: AuditFact<Int>
+            ledgersPerKey: AuditFact<Int>,
+            start: AuditFact<Start>? = nil
         ) {
             self.settlesAfterProcessing = settlesAfterProcessing
             self.hasKeys = hasKeys
             self.hasPositions = hasPositions
             self.ledgersPerKey = ledgersPerKey
+            self.start = start
         }
     }
 

@@ -166,7 +166,8 @@ public final class Pipeline<Payload: Sendable>: Service {
                 hasPositions: .known(isLog),
                 ledgersPerKey: isLog
                     ? .known(1)
-                    : .unreadable("who else consumes the queue into another ledger is not known here")
+                    : .unreadable("who else consumes the queue into another ledger is not known here"),
+                start: isLog ? .known(configuration.resume.first == .latest ? .latest : .earliest) : nil
             ),
             ledger: .init(
                 isDurable: .known(ledger.configuration.isDurable),

@@ -1,3 +1,5 @@
+public import Ratchet
+
 /// What a group of competing consumers does with the messages of its queue.
 public struct QueueSettings: Sendable, Hashable {
     /// After so many deliveries a message that comes back goes to ``deadLetterTopic`` instead of being delivered again,
@@ -19,6 +21,11 @@ public struct QueueSettings: Sendable, Hashable {
     public init(deliveryLimit: Int? = nil, deadLetterTopic: String? = nil) {
         self.deliveryLimit = deliveryLimit
         self.deadLetterTopic = deadLetterTopic
+    }
+
+    /// The queue's part of an audit.
+    public var audited: AuditedChain.Queue {
+        AuditedChain.Queue(deliveryLimit: .known(deliveryLimit), deadLetterTopic: .known(deadLetterTopic))
     }
 
     func check(_ place: String) throws(BrokerError) {
