@@ -58,6 +58,7 @@ let package = Package(
             name: "RatchetBroker",
             dependencies: [
                 "LMDB", "Ratchet",
+                .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "DequeModule", package: "swift-collections"),
@@ -212,6 +213,7 @@ let package = Package(
             dependencies: [
                 "RatchetBroker", "Ratchet", "LMDB", "CFaults", "Seeds",
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "MetricsTestKit", package: "swift-metrics"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]
         ),

@@ -1,3 +1,4 @@
+public import CoreMetrics
 package import LMDB
 public import Logging
 public import Ratchet
@@ -76,6 +77,9 @@ extension Broker {
         public var random: @Sendable () -> UInt64 = RandomSource.system
         /// Where the broker logs. Default: label `ratchet.broker`.
         public var logger = Logger(label: "ratchet.broker")
+        /// Where the broker's instruments are made: the gauge `ratchet.broker.decided` says, with several nodes, how many
+        /// parts of what is decided wait for their partitions. Default: what the application has bootstrapped.
+        public var metrics: any MetricsFactory = MetricsSystem.factory
         /// False only for simulations: files are not flushed.
         package var isDurable = true
         /// For simulations: what happens to the next batch of a producer.

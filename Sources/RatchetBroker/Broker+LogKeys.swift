@@ -31,6 +31,15 @@ enum LogKeys {
         ["partition": "\(partition)", "error": "\(error)"]
     }
 
+    static func stuck(
+        _ partition: TopicPartition,
+        _ attempts: Int,
+        standing: ReplicatedPartition.Standing?
+    ) -> Logger.Metadata {
+        let state = standing.map { "\($0.inSync) in sync, \($0.minimum) needed" } ?? "no leader"
+        return ["partition": "\(partition)", "attempts": "\(attempts)", "state": "\(state)"]
+    }
+
     static func compacted(
         _ partition: TopicPartition,
         _ path: String,

@@ -1,3 +1,4 @@
+import CoreMetrics
 import LMDB
 import Logging
 import Ratchet
@@ -31,8 +32,18 @@ extension Cluster {
                 redo.gate.leave(parts.reduce(0) { $0 + $1.bytes })
                 remove(parts.map(\.key))
             case .idle: break
+            case .stuck(let uid, let attempts): tellStuck(uid, attempts)
             }
         }
+        metrics.decided.record(redo.count)
+    }
+
+    private func tellStuck(_ uid: UInt32, _ attempts: Int) {
+        guard let log = partition(uid)?.log else { return }
+        configuration.logger.warning(
+            "A partition does not take what is decided: it is tried again.",
+            metadata: LogKeys.stuck(log.partition, attempts, standing: partition(uid)?.standing)
+        )
     }
 
     private func append(_ parts: [RedoLog.Part], to uid: UInt32) {

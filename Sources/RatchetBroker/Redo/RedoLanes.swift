@@ -42,10 +42,15 @@ struct RedoLanes<Content: Sendable>: Sendable {
         case settled([Part])
         /// Nothing that the producer has decided is left.
         case idle(owner: Int64)
+        /// The partition has not taken what is decided, for so many attempts on end: each time that there are twice as
+        /// many.
+        case stuck(uid: UInt32, attempts: Int)
     }
 
     /// What goes to a partition at once, unless a single part is larger.
     static var maximumBytes: Int { 4 << 20 }
+    /// So many attempts may fail while a leader is elected.
+    static var patience: Int { 8 }
 
     private struct Lane {
         var parts = Deque<Part>()
@@ -53,11 +58,15 @@ struct RedoLanes<Content: Sendable>: Sendable {
         var underWay = 0
         /// Whether to try once more, should they fail: what was waited for has come while they were on their way.
         var retries = false
+        /// How many attempts have failed on end.
+        var failures = 0
     }
 
     private var lanes: [UInt32: Lane] = [:]
     /// How many parts each has left.
     private var owners: [Int64: Int] = [:]
+    /// How many parts are left.
+    private(set) var count = 0
 
     /// Whether nothing is left.
     var isEmpty: Bool { lanes.isEmpty }
@@ -75,6 +84,7 @@ struct RedoLanes<Content: Sendable>: Sendable {
         switch event {
         case .decided(let parts):
             var uids: [UInt32] = []
+            count += parts.count
             for part in parts {
                 lanes[part.uid, default: Lane()].parts.append(part)
                 if let owner = part.owner { owners[owner, default: 0] += 1 }
@@ -100,12 +110,16 @@ struct RedoLanes<Content: Sendable>: Sendable {
         switch answer {
         case .failed:
             defer { lanes[uid] = lane }
-            guard lane.retries else { return [] }
+            lane.failures += 1
+            let isNews = lane.failures >= Self.patience && lane.failures.nonzeroBitCount == 1
+            let stuck: [Action] = isNews ? [.stuck(uid: uid, attempts: lane.failures)] : []
+            guard lane.retries else { return stuck }
             lane.retries = false
-            return begin(&lane, uid)
+            return stuck + begin(&lane, uid)
         case .isThere:
             let settled = Array(lane.parts.prefix(sent))
             lane.parts.removeFirst(sent)
+            lane.failures = 0
             lanes[uid] = lane.parts.isEmpty ? nil : lane
             return settle(settled) + send(uid)
         case .isGone:
@@ -116,6 +130,7 @@ struct RedoLanes<Content: Sendable>: Sendable {
 
     private mutating func settle(_ parts: [Part]) -> [Action] {
         var actions: [Action] = [.settled(parts)]
+        count -= parts.count
         for owner in parts.compactMap(\.owner) {
             let left = (owners[owner] ?? 1) - 1
             owners[owner] = left == 0 ? nil : left

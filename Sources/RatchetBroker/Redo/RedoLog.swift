@@ -53,6 +53,9 @@ final class RedoLog: Sendable {
 
     var isClosed: Bool { state.withLock { $0.isClosed } }
 
+    /// How many parts of what is decided are left.
+    var count: Int { state.withLock { $0.lanes.count } }
+
     /// The producers that have something left.
     var owners: [Int64] { state.withLock { $0.lanes.allOwners } }
 

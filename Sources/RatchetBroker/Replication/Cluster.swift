@@ -16,6 +16,7 @@ final class Cluster: Sendable {
     let time: TimeSource
     let configuration: Broker.Configuration
     let producers: ProducerRegistry
+    let metrics: BrokerMetrics
     /// What is decided and not yet in all logs.
     let redo: RedoLog
     let state: Mutex<State>
@@ -32,6 +33,7 @@ final class Cluster: Sendable {
         self.clock = clock
         self.configuration = configuration
         self.producers = producers
+        metrics = BrokerMetrics(configuration.metrics)
         redo = RedoLog(maximumBytes: configuration.maximumPendingBytes)
         time = configuration.time
         nodes = (0..<configuration.nodes).map { ReplicationNode(number: $0, path: "\(storage.path)/node-\($0 + 1)") }

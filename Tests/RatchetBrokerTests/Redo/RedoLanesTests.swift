@@ -18,6 +18,7 @@ struct RedoLanesTests {
             case .append(let uid, let parts): "append \(parts.map(\.content)) to \(uid)"
             case .settled(let parts): "settled \(parts.map(\.content))"
             case .idle(let owner): "idle \(owner)"
+            case .stuck(let uid, let attempts): "stuck \(uid) \(attempts)"
             }
         }
     }
@@ -42,6 +43,25 @@ struct RedoLanesTests {
             return !model.findings.isEmpty
         }
         #expect(isFound, "\(mistake) passes")
+    }
+
+    @Test("That a partition takes nothing is told when it lasts, and again each time that it has lasted twice as long")
+    func stuck() {
+        var lanes = Lanes()
+        var told: [String] = []
+        _ = lanes.handle(.decided([Self.part(0, 0, to: 1), Self.part(0, 1, to: 2)]))
+        for _ in 0..<40 {
+            told += Self.texts(lanes.handle(.answered(uid: 1, .failed)))
+            _ = lanes.handle(.retry(uid: 1))
+        }
+        #expect(told == ["stuck 1 8", "stuck 1 16", "stuck 1 32"])
+        #expect(lanes.count == 2)
+        _ = lanes.handle(.answered(uid: 1, .isThere))
+        #expect(lanes.count == 1)
+        _ = lanes.handle(.decided([Self.part(1, 0, to: 1)]))
+        #expect(Self.texts(lanes.handle(.answered(uid: 1, .failed))).isEmpty)
+        _ = lanes.handle(.answered(uid: 2, .isGone))
+        #expect(lanes.count == 1)
     }
 
     @Test("What comes while something is on its way goes when that is there, together")

@@ -128,6 +128,7 @@ struct RedoModel {
                 // Removing a row may come too late.
                 if !random.chance(20) { rows.removeAll { keys.contains($0.key) } }
             case .idle(let owner): idle.insert(owner)
+            case .stuck: break
             }
         }
     }

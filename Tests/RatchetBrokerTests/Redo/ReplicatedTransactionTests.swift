@@ -1,3 +1,4 @@
+import MetricsTestKit
 import Ratchet
 import Synchronization
 import Testing
@@ -141,8 +142,11 @@ struct ReplicatedTransactionTests {
         var configuration = Broker.Configuration.replicated
         configuration.clock = clock
         configuration.replicaLagTime = .seconds(1_000_000)
+        let metrics = TestMetrics()
+        configuration.metrics = metrics
         let broker = try await Self.broker(configuration)
         let producer = try await broker.producer(Self.settings())
+        let gauge = try metrics.expectGauge("ratchet.broker.decided", [("messaging.system", "ratchet")])
         try Self.slowFollowers(of: "a", broker, by: .seconds(3600))
         let error = await #expect(throws: BrokerError.self) {
             try await Self.passing(clock) {
@@ -150,6 +154,7 @@ struct ReplicatedTransactionTests {
             }
         }
         #expect(error?.code == .notYetVisible && error?.isRetriable == false)
+        #expect(gauge.lastValue == 1)
         #expect(try await Self.all(broker).isEmpty)
         // One that dies as the leader may have it or not: it goes to the next one.
         await broker.nodes[try #require(try broker.replication("a").leader)].kill()
@@ -157,6 +162,7 @@ struct ReplicatedTransactionTests {
         try await broker.rounds { try broker.replication("a").leader != nil }
         try await producer.transaction { try $0.send(.text("next", to: "a", partition: 0)) }
         #expect(try await Self.all(broker) == ["late", "next"])
+        while gauge.lastValue != 0 { await Task.yield() }
         try await broker.close()
     }
 
