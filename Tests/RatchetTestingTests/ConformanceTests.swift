@@ -4,8 +4,8 @@ import Testing
 
 @Suite struct ConformanceTests {
     static let featuresInMemory = InProcessBroker.features.union(.holes)
-    static let featuresOnDisk = featuresInMemory.union(.restarts)
-    static let queueFeaturesOnDisk = InProcessBroker.queueFeatures.union(.restarts)
+    static let featuresOnDisk = featuresInMemory.union([.restarts, .eviction])
+    static let queueFeaturesOnDisk = InProcessBroker.queueFeatures.union([.restarts, .eviction])
 
     /// Against what hangs, and not against a machine that is busy: the simulations beside it have its processors for
     /// minutes.
@@ -98,6 +98,8 @@ import Testing
         }
         let failure = await #expect(throws: ConformanceFailure.self) { try await silent.restart() }
         #expect(failure?.description == "SilentBroker has no restart, which restarts asks for")
+        let other = await #expect(throws: ConformanceFailure.self) { try await silent.evictSilent() }
+        #expect(other?.description == "SilentBroker has no evictSilent, which eviction asks for")
     }
 
     @Test("Checks that ask for what a broker has not are left out, and named")
@@ -112,7 +114,7 @@ import Testing
         let none = ConformanceSuite(InProcessBroker(in: nil), features: [])
         #expect(none.checks.count > 10)
         #expect(Set(none.checks.map(\.name) + none.skipped) == Set(names))
-        #expect("\(Self.featuresOnDisk)".split(separator: "+").count == 11)
+        #expect("\(Self.featuresOnDisk)".split(separator: "+").count == 12)
     }
 
     private static func checks(_ features: Features) -> [String] {

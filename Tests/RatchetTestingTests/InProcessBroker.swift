@@ -19,6 +19,9 @@ final class InProcessBroker: BrokerUnderTest {
     private let model: SourceModel
     private let opening = Turn()
     private let broker = Mutex<Broker?>(nil)
+    /// A broker in a folder goes by it, and looks for who is silent.
+    private let clock = LeapingClock()
+    private let running = Mutex<Task<Void, any Error>?>(nil)
 
     /// Whether its sink is a producer.
     private let hasProducer: Bool
@@ -37,17 +40,24 @@ final class InProcessBroker: BrokerUnderTest {
         var configuration = Broker.Configuration()
         configuration.logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         configuration.maximumBytes = 1 << 30
-        let new =
-            if let scratch {
-                try await Broker(at: scratch.path("broker"), configuration: configuration)
-            } else {
-                try await Broker.inMemory(configuration: configuration)
-            }
+        let new: Broker
+        if let scratch {
+            configuration.clock = clock
+            new = try await Broker(at: scratch.path("broker"), configuration: configuration)
+            running.withLock { $0 = Task { try await new.run() } }
+        } else {
+            new = try await Broker.inMemory(configuration: configuration)
+        }
         broker.withLock { $0 = new }
         return new
     }
 
-    func close() async throws { try await broker.withLock { $0.take() }?.close() }
+    func close() async throws {
+        running.withLock { $0.take() }?.cancel()
+        try await broker.withLock { $0.take() }?.close()
+    }
+
+    func evictSilent() async throws { await clock.leap(by: Broker.Configuration().sessionTimeout * 2) }
 
     /// The topics that are left.
     func topics() async throws -> [String] { try await opened().topics() }

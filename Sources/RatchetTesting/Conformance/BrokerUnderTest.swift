@@ -36,6 +36,10 @@ public protocol BrokerUnderTest: Sendable {
 
     /// With ``Features/restarts``: stops the broker and starts it again, by a crash if it can. Returns once it is there.
     func restart() async throws
+
+    /// With ``Features/eviction``: lets so much time pass that the broker takes every member for dead that does not wait
+    /// in `next`, as one whose process stands still, and gives what it had to others. The member hears nothing of it.
+    func evictSilent() async throws
 }
 
 extension BrokerUnderTest {
@@ -49,6 +53,9 @@ extension BrokerUnderTest {
 
     /// Throws: for brokers without ``Features/restarts``.
     public func restart() async throws { throw Self.missing("restart", .restarts) }
+
+    /// Throws: for brokers without ``Features/eviction``.
+    public func evictSilent() async throws { throw Self.missing("evictSilent", .eviction) }
 
     private static func missing(_ method: String, _ feature: Features) -> ConformanceFailure {
         ConformanceFailure("\(Self.self) has no \(method), which \(feature) asks for")

@@ -35,10 +35,13 @@ public struct Features: OptionSet, Sendable, Hashable, CustomStringConvertible {
     /// A queue, not a log: ``/Ratchet/Source/model`` says so, members of a group compete for its messages, each is
     /// assigned a channel of its own, and sessions are ``/Ratchet/QueueSession``s.
     public static let queue = Features(rawValue: 1 << 11)
+    /// A member that is silent for too long is taken for dead: ``BrokerUnderTest/evictSilent()``. The suite's checks must
+    /// then run one after another.
+    public static let eviction = Features(rawValue: 1 << 12)
 
     private static let names = [
         "log", "partitions", "keysToPartitions", "commitMetadata", "fencing", "cooperativeRevocation", "topicIDs",
-        "retention", "holes", "sizeLimit", "restarts", "queue",
+        "retention", "holes", "sizeLimit", "restarts", "queue", "eviction",
     ]
 
     /// The features' names, with a `+` between them.

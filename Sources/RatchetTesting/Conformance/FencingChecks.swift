@@ -43,6 +43,34 @@ enum FencingChecks {
             let third = try await trial.join(group, topic, as: "the third member")
             try CommitChecks.expect(trial, committed: offset, in: try await third.assigned()[0])
         },
+        Promise("A member that is taken for dead and goes on commits nothing", [.log, .fencing, .eviction]) { trial in
+            let (topic, group) = (try await trial.topic(), trial.newName())
+            try await trial.produce(["a", "b", "c"], to: topic)
+            let zombie = try await trial.join(group, topic, as: "the zombie")
+            let old = try await zombie.started()
+            try await zombie.expect(["a", "b", "c"])
+            trial.note("the zombie is silent for too long")
+            try await trial.broker.evictSilent()
+            let second = try await trial.join(group, topic, as: "the second member")
+            let new = try await second.assigned()[0]
+            try CommitChecks.expect(trial, committed: nil, in: new)
+            let offset = new.log.lowerBound + 1
+            try await CommitChecks.expectRefusal(trial, "a commit of the zombie", [.fenced]) {
+                try await zombie.commit(old, offset + 1)
+            }
+            try await second.commit(new, offset)
+            try await CommitChecks.expectRefusal(trial, "another commit of the zombie", [.fenced]) {
+                try await zombie.commit(old, offset + 2)
+            }
+            let event = try await zombie.next()
+            guard case .lost([old.partition]) = event else {
+                throw ConformanceFailure("expected the zombie to be told that it is one, and it got \(event.story)")
+            }
+            await zombie.close()
+            await second.close()
+            let third = try await trial.join(group, topic, as: "the third member")
+            try CommitChecks.expect(trial, committed: offset, in: try await third.assigned()[0])
+        },
         Promise("Of several commits one of which is refused, none is made", [.log, .fencing]) { trial in
             let (one, other, group) = (try await trial.topic(), try await trial.topic(), trial.newName())
             for topic in [one, other] { try await trial.produce(["a"], to: topic) }

@@ -24,6 +24,50 @@ enum QueueChecks {
                 )
             }
         },
+        Promise("What was acked is done after a restart, and what was not comes again", [.queue, .restarts]) { trial in
+            let (topic, group) = (try await trial.topic(), trial.newName())
+            let sent = ["a", "b", "c", "d"].map {
+                OutgoingMessage(to: topic, key: nil as [UInt8]?, payload: Array($0.utf8))
+            }
+            let failures: [SinkFailure] = try await trial.broker.sink().send(OutgoingBatch(sent))
+            try trial.expect(
+                failures.isEmpty,
+                "expected all messages to be taken, and these failed: \(brief(failures))"
+            )
+            let first = try await trial.join(group, topic, as: "the first member")
+            let assignment = try await first.started()
+            let messages = try await first.expect(["a", "b", "c", "d"])
+            try await ack(trial, first, assignment, [messages[0].offset, messages[2].offset])
+            await first.close()
+            trial.note("the broker is restarted")
+            try await trial.broker.restart()
+            let second = try await trial.join(group, topic, as: "the second member")
+            let next = try await second.started()
+            for message in try await second.expect(["b", "d"]) { try await ack(trial, second, next, [message.offset]) }
+            try await trial.produce(["e"], to: topic)
+            try await second.expect(["e"])
+        },
+        Promise("A member that is taken for dead and goes on acks nothing", [.queue, .fencing, .eviction]) { trial in
+            let (topic, group) = (try await trial.topic(), trial.newName())
+            try await trial.produce(["a", "b"], to: topic)
+            let zombie = try await trial.join(group, topic, as: "the zombie")
+            let old = try await zombie.started()
+            let messages = try await zombie.expect(["a", "b"])
+            trial.note("the zombie is silent for too long")
+            try await trial.broker.evictSilent()
+            let second = try await trial.join(group, topic, as: "the second member")
+            let new = try await second.started()
+            let again = try await second.expect(["a", "b"])
+            try await CommitChecks.expectRefusal(trial, "an ack of the zombie", [.fenced]) {
+                try await ack(trial, zombie, old, messages.map(\.offset))
+            }
+            try await ack(trial, second, new, [again[0].offset])
+            await zombie.close()
+            await second.close()
+            let third = try await trial.join(group, topic, as: "the third member")
+            _ = try await third.started()
+            try await third.expect(["b"])
+        },
         Promise("A channel that is gone acks nothing", [.queue, .fencing]) { trial in
             let (topic, group) = (try await trial.topic(), trial.newName())
             try await trial.produce(["a"], to: topic)
@@ -60,7 +104,7 @@ enum QueueChecks {
         ])
     }
 
-    /// All come, to whomever, and none to two of those who have not answered.
+    /// All come, to whomever, and none twice: also not once all are there.
     @Sendable private static func sharing(_ trial: Trial) async throws {
         let (topic, group) = (try await trial.topic(), trial.newName())
         let texts = (0..<40).map { "shared-\($0)" }
@@ -69,10 +113,11 @@ enum QueueChecks {
             var members: [GroupTrialMember] = []
             for name in ["a", "b"] {
                 let member = try await trial.join(group, topic, as: name)
-                _ = try await member.started()
+                let assignment = try await member.started()
                 members.append(member)
                 tasks.addTask {
                     while case .messages(let batch) = try await member.next() {
+                        try await ack(trial, member, assignment, (0..<batch.count).map { batch.offset(at: $0) })
                         if delivered.add((0..<batch.count).map { batch[$0].text }) >= texts.count { all.open() }
                     }
                 }
@@ -82,11 +127,15 @@ enum QueueChecks {
             }
             await all.wait()
             try Task.checkCancellation()
-            let found = delivered.texts
-            try trial.expect(found.sorted() == texts.sorted(), "expected \(texts), each once, and got \(found)")
             for member in members { await member.close() }
             try await tasks.waitForAll()
         }
+        let found = delivered.texts
+        try trial.expect(found.sorted() == texts.sorted(), "expected \(texts), each once, and got \(found)")
+        let last = try await trial.join(group, topic, as: "the last member")
+        _ = try await last.started()
+        try await trial.produce(["last"], to: topic)
+        try await last.expect(["last"])
     }
 
     private final class Shared: Sendable {
