@@ -194,6 +194,8 @@ let package = Package(
         ),
         // What tests leave to chance, by seeds that are printed.
         .target(name: "Seeds", path: "Tests/Seeds"),
+        // What tests have the examples process, and what must come of it.
+        .target(name: "Purchases", dependencies: ["Seeds"], path: "Tests/Purchases"),
         // Faults made to order: write and sync calls that fail, in the process under test.
         .target(name: "CFaults", path: "Tests/CFaults"),
         .testTarget(name: "LMDBTests", dependencies: ["LMDB", "CFaults", "Seeds"]),
@@ -238,7 +240,7 @@ let package = Package(
                 // Run as a program of its own, from beside the tests.
                 "Orders", "GettingStarted", "Smallest", "ProveYourHandler", "LossLab", "simulate", "compactor",
                 "shop",
-                "RatchetBroker", "Ratchet", "RatchetTesting", "CFaults", "Seeds",
+                "RatchetBroker", "Ratchet", "RatchetTesting", "CFaults", "Purchases", "Seeds",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]

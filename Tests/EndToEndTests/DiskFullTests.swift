@@ -1,4 +1,5 @@
 import CFaults
+import Purchases
 import Testing
 
 #if canImport(FoundationEssentials)
@@ -31,7 +32,7 @@ import Testing
             private static func fillAndGoOn(_ disk: String, _ room: Int) throws {
                 #expect(faults_mount(disk, size) == 0)
                 let scratch = try Scratch()
-                let purchases = try Purchases.made(20_000, customers: 500, in: scratch)
+                let purchases = try Purchases.made(20_000, customers: 500, at: scratch.path("purchases.ndjson"))
                 let arguments = ["--input", purchases.path, "--state", "\(disk)/state", "--json"]
                 try Data(repeating: 1, count: size - room).write(to: URL(filePath: "\(disk)/filler"))
 

@@ -1,3 +1,4 @@
+import Purchases
 import Seeds
 import Testing
 
@@ -9,7 +10,7 @@ extension EndToEnd {
         print("killed: seed \(seed)")
         var generator = Seed(value: seed).random
         let scratch = try Scratch()
-        let purchases = try Purchases.real(in: scratch)
+        let purchases = try Purchases.real(orMadeAt: scratch.path("purchases.ndjson"))
         let state = scratch.path("state")
 
         // How long a run takes on this machine today: the faults must come within it.

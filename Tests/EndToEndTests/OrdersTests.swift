@@ -1,3 +1,4 @@
+import Purchases
 import Testing
 
 #if canImport(FoundationEssentials)
@@ -21,7 +22,7 @@ extension EndToEnd {
 
         init() throws {
             scratch = try Scratch()
-            purchases = try Purchases.real(in: scratch)
+            purchases = try Purchases.real(orMadeAt: scratch.path("purchases.ndjson"))
         }
 
         @Test("Each purchase counts once; a second run with the same input has no new effect", .timeLimit(.minutes(30)))

@@ -7,30 +7,30 @@ import Seeds
 #endif
 
 /// The input of the tests, and what must come of it by a computation that has nothing of the framework in it.
-struct Purchases: Sendable {
-    let path: String
-    let count: Int
-    let balances: [String: Int]
-    var customers: Int { balances.count }
-    var totalCents: Int { balances.values.reduce(0, +) }
+package struct Purchases: Sendable {
+    package let path: String
+    package let count: Int
+    package let balances: [String: Int]
+    package var customers: Int { balances.count }
+    package var totalCents: Int { balances.values.reduce(0, +) }
     /// What `orders balances` must print.
-    var listing: String {
+    package var listing: String {
         balances.sorted { Array($0.key.utf8).lexicographicallyPrecedes(Array($1.key.utf8)) }
             .map { "\($0.key)\t\($0.value)\n" }.joined()
     }
 
     /// All purchases of a real shop: the file that `RATCHET_PURCHASES` names, else the one beside the package; where
-    /// there is neither, as many made up ones.
-    static func real(in scratch: Scratch) throws -> Purchases {
+    /// there is neither, as many made up ones in a file at `path`.
+    package static func real(orMadeAt path: String) throws -> Purchases {
         let named = ProcessInfo.processInfo.environment["RATCHET_PURCHASES"]
         let shared = URL(filePath: #filePath).appending(path: "../../../../shared/data/cdnow-purchases.ndjson")
-        let path = named ?? shared.standardizedFileURL.path()
-        if FileManager.default.fileExists(atPath: path) { return try Purchases(path: path) }
-        return try made(69_659, customers: 23_570, in: scratch)
+        let file = named ?? shared.standardizedFileURL.path()
+        if FileManager.default.fileExists(atPath: file) { return try Purchases(path: file) }
+        return try made(69_659, customers: 23_570, at: path)
     }
 
-    /// Made up purchases, the same ones each time.
-    static func made(_ count: Int, customers: Int, in scratch: Scratch) throws -> Purchases {
+    /// Made up purchases in a file at `path`, the same ones each time.
+    package static func made(_ count: Int, customers: Int, at path: String) throws -> Purchases {
         var generator = SeededRandom(state: 1997)
         var text = ""
         for number in 1...count {
@@ -41,7 +41,8 @@ struct Purchases: Sendable {
                 {"id":"made-\(number)","customer":"\(customer)","date":"1997-01-01","quantity":1,"cents":\(cents)}\n
                 """
         }
-        return try Purchases(path: try scratch.write(text, as: "purchases.ndjson"))
+        try Data(text.utf8).write(to: URL(filePath: path))
+        return try Purchases(path: path)
     }
 
     private init(path: String) throws {
