@@ -17,7 +17,9 @@
                 replicationFactor: replicas.min().map { .known($0) } ?? .unreadable("the topic has no partitions"),
                 minInSyncReplicas: minimum,
                 allowsUncleanElection: fact("unclean.leader.election.enable") { Bool($0) },
-                retention: retention
+                retention: limit("retention.ms") { .milliseconds($0) },
+                sizeLimit: limit("retention.bytes") { Int(clamping: $0) },
+                isCompacted: fact("cleanup.policy") { $0.contains("compact") }
             )
         }
 
@@ -40,14 +42,15 @@
             return .known(minimum >= 2)
         }
 
-        private var retention: AuditFact<Duration?> {
+        /// A limit beyond which the oldest messages go; nil, for none, below 0 and where nothing is deleted.
+        private func limit<Value: Sendable & Hashable>(
+            _ name: String,
+            _ value: (Int64) -> Value
+        ) -> AuditFact<Value?> {
             fact("cleanup.policy") { $0 }.flatMap { (policy: String) in
-                policy.contains("delete") ? fact("retention.ms") { Int64($0) }.map(Self.duration) : .known(nil)
+                guard policy.contains("delete") else { return .known(nil) }
+                return fact(name) { Int64($0) }.map { $0 < 0 ? nil : value($0) }
             }
-        }
-
-        private static func duration(_ milliseconds: Int64) -> Duration? {
-            milliseconds < 0 ? nil : .milliseconds(milliseconds)
         }
     }
 

@@ -79,7 +79,7 @@
 
         private let safe = [
             "min.insync.replicas": "2", "unclean.leader.election.enable": "false", "retention.ms": "86400000",
-            "cleanup.policy": "delete", "flush.messages": "9223372036854775807",
+            "cleanup.policy": "delete", "flush.messages": "9223372036854775807", "retention.bytes": "-1",
         ]
 
         @Test("A topic that is well kept passes")
@@ -113,11 +113,26 @@
             #expect(audited(settings).retention == .known(.seconds(1)))
         }
 
+        @Test("What a topic forgets by size, or when a key has a newer message, is a warning of an audit")
+        func forgets() {
+            #expect(audited(safe).sizeLimit == .known(nil) && audited(safe).isCompacted == .known(false))
+            var settings = safe
+            settings["retention.bytes"] = "1000000"
+            #expect(audited(settings).sizeLimit == .known(1_000_000))
+            settings["cleanup.policy"] = "compact,delete"
+            let report = Audit.of(AuditedChain(topic: audited(settings)))
+            let warned = report.checks.filter { $0.verdict == .warn }.map(\.name)
+            #expect(warned == ["topic.size-limit", "topic.compaction"], "\(report)")
+            settings["cleanup.policy"] = "compact"
+            #expect(audited(settings).sizeLimit == .known(nil) && audited(settings).isCompacted == .known(true))
+        }
+
         @Test("What was not told, or makes no sense, could not be read")
         func unreadable() {
             var settings = safe
             settings["min.insync.replicas"] = "many"
             settings["unclean.leader.election.enable"] = nil
+            settings["cleanup.policy"] = nil
             let topic = audited(settings)
             for report in [
                 Audit.of(AuditedChain(topic: topic)),
@@ -129,10 +144,9 @@
                 ),
             ] {
                 let names = report.checks.filter { $0.verdict == .unreadable }.map(\.name)
-                #expect(
-                    names.contains("topic.min-in-sync-replicas") && names.contains("topic.unclean-election"),
-                    "\(report)"
-                )
+                for name in ["min-in-sync-replicas", "unclean-election", "size-limit", "compaction"] {
+                    #expect(names.contains("topic.\(name)"), "\(report)")
+                }
             }
         }
     }
