@@ -105,11 +105,12 @@ let package = Package(
                 .target(name: "CRdkafka", condition: .when(traits: ["Kafka"])),
                 // Run as programs of their own, from beside the tests.
                 "kafka-mock", "Orders",
-                "RatchetKafka", "RatchetTesting", "Ratchet",
+                "RatchetKafka", "RatchetTesting", "Ratchet", "Purchases", "Seeds",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "MetricsTestKit", package: "swift-metrics"),
                 .product(name: "ServiceLifecycleTestKit", package: "swift-service-lifecycle"),
-            ]
+            ],
+            exclude: ["produce.py"]
         ),
         .executableTarget(
             name: "Orders",

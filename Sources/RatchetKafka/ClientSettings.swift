@@ -82,10 +82,23 @@
 
         /// A client that asks questions for a group, and never joins it.
         static func lookup(_ configuration: KafkaConfiguration, group: String?) throws(KafkaError) -> ClientSettings {
+            // It fetches one record at a time.
+            try outside(configuration, group: group, defaults: ["queued.min.messages": "1"])
+        }
+
+        /// A client that reads logs from one offset to another, in no group.
+        static func reader(_ configuration: KafkaConfiguration) throws(KafkaError) -> ClientSettings {
+            try outside(configuration, group: nil, defaults: [:])
+        }
+
+        private static func outside(
+            _ configuration: KafkaConfiguration,
+            group: String?,
+            defaults: KafkaSettings
+        ) throws(KafkaError) -> ClientSettings {
             try ClientSettings(
                 configuration,
-                // It fetches one record at a time.
-                defaults: common.merging(consuming).merging(["queued.min.messages": "1"]),
+                defaults: common.merging(consuming).merging(defaults),
                 own: configuration.consumerSettings,
                 fixed: [
                     "group.id": group ?? "ratchet", "enable.auto.commit": "false", "enable.auto.offset.store": "false",

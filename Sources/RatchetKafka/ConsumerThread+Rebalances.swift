@@ -31,7 +31,7 @@
             }
             let generation = Generation.combined(group: group, began: began)
             state.withLock { $0.assign(partitions, generation: generation) }
-            questions.append(Question(partitions: partitions, generation: generation, due: now))
+            questions.append(Question(subject: .places(partitions, generation: generation), due: now))
             logger.debug(
                 "partitions assigned",
                 metadata: [
@@ -39,49 +39,6 @@
                     LogKeys.generation: "\(generation)",
                 ]
             )
-        }
-
-        /// Asks for the places of what was assigned.
-        func ask() {
-            let now = now
-            for question in questions where question.due <= now {
-                let (partitions, generation) = (question.partitions, question.generation)
-                lookup.places(of: partitions) { [weak self] result in
-                    self?.submit { $0.answer(partitions, generation, result) }
-                }
-            }
-            questions.removeAll { $0.due <= now }
-        }
-
-        private func answer(
-            _ partitions: [TopicPartition],
-            _ generation: Int64,
-            _ result: Result<[Lookup.Place], any Error>
-        ) {
-            switch result {
-            case .success(let places):
-                let assignments = zip(partitions, places).map { partition, place in
-                    Assignment(
-                        partition: partition,
-                        topicID: nil,
-                        generation: generation,
-                        committed: place.committed,
-                        log: place.log
-                    )
-                }
-                for assignment in assignments {
-                    metrics.committed(assignment.partition, assignment.committed?.offset ?? assignment.log.lowerBound)
-                }
-                state.withLock { $0.tell(assignments) }?.resume()
-            case .failure(let error):
-                let rest = state.withLock { $0.untold(partitions, generation: generation) }
-                guard !rest.isEmpty else { return }
-                logger.warning(
-                    "assigned partitions cannot be asked for, tried again",
-                    metadata: [LogKeys.error: "\(error)", LogKeys.partitions: "\(rest.map(\.description))"]
-                )
-                questions.append(Question(partitions: rest, generation: generation, due: now + 1_000_000_000))
-            }
         }
 
         func endRevocation() {

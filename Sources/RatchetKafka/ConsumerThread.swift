@@ -14,14 +14,6 @@
     final class ConsumerThread: @unchecked Sendable {
         typealias Job = @Sendable (ConsumerThread) -> Void
 
-        /// An assignment whose places are to be asked for.
-        struct Question {
-            var partitions: [TopicPartition]
-            var generation: Int64
-            /// When, in nanoseconds.
-            var due: Int64
-        }
-
         private struct Jobs {
             var waiting: [Job] = []
             var isOver = false
@@ -144,6 +136,7 @@
                 waker.wait(milliseconds: state.withLock { $0.revocation != nil } ? 100 : 1_000)
                 serve()
                 readPartitions()
+                ask()
             }
             leave()
         }
@@ -159,7 +152,6 @@
             for commit in news.commits { answer(commit) }
             if news.hasFailed, let error = member.fatalError { end(error) }
             endRevocation()
-            ask()
         }
 
         /// Has librdkafka call back what it has to say, and takes what it reports beside that.
@@ -226,15 +218,14 @@
 
         private func fail(_ partition: TopicPartition, _ message: UnsafeMutablePointer<rd_kafka_message_t>) {
             let code = message.pointee.err
-            switch code {
-            case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-                let text = rd_kafka_message_errstr(message).map { String(cString: $0) } ?? ""
-                let failure = SourceError(.offsetOutOfRange, "\(partition) at \(message.pointee.offset): \(text)")
-                state.withLock { $0.fail(partition, failure) }?.resume()
-            case RD_KAFKA_RESP_ERR__BAD_MSG, RD_KAFKA_RESP_ERR__BAD_COMPRESSION, RD_KAFKA_RESP_ERR_INVALID_MSG:
+            switch FetchAnswer(code) {
+            case .outOfRange:
+                guard let miss = state.withLock({ $0.miss(of: partition) }) else { return }
+                questions.append(Question(subject: .log(miss), due: now))
+            case .damaged:
                 let failure = SourceError(.corrupted, "\(partition): \(KafkaError(code, "a fetch"))")
                 state.withLock { $0.fail(partition, failure) }?.resume()
-            default: report(message)
+            case .record, .end, .other: report(message)
             }
         }
     }

@@ -9,8 +9,10 @@
     public final class KafkaSession: SourceSession {
         private static let maximumMetadata = 4_096
 
-        private let thread: ConsumerThread
+        let thread: ConsumerThread
         private let time: TimeSource
+        /// Made by who reads something again.
+        let logReader = Mutex<LogReader?>(nil)
 
         init(_ thread: ConsumerThread, time: TimeSource) {
             self.thread = thread
@@ -22,10 +24,11 @@
         /// The next event; waits until there is one. Events come before messages; partitions with messages take turns.
         /// While brokers cannot be reached it waits: the client goes on trying.
         ///
-        /// Throws ``/Ratchet/SourceError`` with `offsetOutOfRange` when the log has no message that comes next in a
-        /// partition and never will, and with `corrupted` when a batch is damaged: both until that partition is started
-        /// elsewhere, and in turn with what the other partitions have. ``KafkaError`` when the group or the topic is not
-        /// for this client, or another member has taken its instance id; `CancellationError` when cancelled.
+        /// Where the log does not hold what comes next in a partition, as retention was faster or it was truncated, that is
+        /// told once, with ``/Ratchet/SourceEvent/outOfRange(_:)``. Throws ``/Ratchet/SourceError`` with `corrupted` when a
+        /// batch is damaged: until that partition is started elsewhere, and in turn with what the other partitions have.
+        /// ``KafkaError`` when the group or the topic is not for this client, or another member has taken its instance id;
+        /// `CancellationError` when cancelled.
         public func next() async throws -> SourceEvent {
             try thread.state.withLock { state throws(SourceError) in try state.enterNext(now: time.monotonic()) }
             defer { thread.state.withLock { $0.leaveNext(now: time.monotonic()) } }
@@ -56,8 +59,9 @@
             }
         }
 
-        /// Begins the delivery of an assigned partition, or moves it. Throws ``/Ratchet/SourceError``: `notAssigned` or
-        /// `fenced`; ``KafkaError`` when the client refuses. An offset that the log does not hold is told by ``next()``.
+        /// Begins the delivery of an assigned partition, or moves it. Throws ``/Ratchet/SourceError``: `notAssigned`,
+        /// `fenced`, or `offsetOutOfRange` below 0; ``KafkaError`` when the client refuses. An offset that the log does not
+        /// hold is told by ``next()``.
         public func start(_ partition: TopicPartition, at offset: Int64, generation: Int64) async throws {
             try await onThread { thread, continuation in
                 continuation.resume(
@@ -113,9 +117,7 @@
         public func message(at offset: Int64, of partition: TopicPartition) async throws -> Message? {
             while true {
                 try Task.checkCancellation()
-                let generation = try thread.state.withLock { state throws(SourceError) in
-                    state.fetches[try state.index(of: partition)].generation
-                }
+                let generation = try generation(of: partition)
                 switch try await thread.lookup.record(at: offset, of: partition, generation: generation) {
                 case .message(let message): return message
                 case .nothing: return nil
@@ -124,10 +126,17 @@
             }
         }
 
+        func generation(of partition: TopicPartition) throws(SourceError) -> Int64 {
+            try thread.state.withLock { state throws(SourceError) in
+                state.fetches[try state.index(of: partition)].generation
+            }
+        }
+
         /// Leaves the group; what is in flight can no longer be committed. Returns once the group has been told, or cannot
         /// be within the session timeout. Idempotent; wakes ``next()``.
         public func close() async {
             thread.stop()
+            logReader.withLock { $0 = nil }
             await thread.ended.wait()
         }
 

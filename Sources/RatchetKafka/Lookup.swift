@@ -107,7 +107,15 @@
             }
         }
 
-        private static func log(
+        /// Tells what the log of a partition holds, or why it could not be asked for, on the lookup's thread.
+        func log(
+            of partition: TopicPartition,
+            _ answer: @escaping @Sendable (Result<Range<Int64>, any Error>) -> Void
+        ) {
+            thread.submit { [self] in answer(Result { try Self.log(of: partition, client.handle, timeout) }) }
+        }
+
+        static func log(
             of partition: TopicPartition,
             _ client: OpaquePointer,
             _ timeout: Int32
@@ -137,16 +145,15 @@
                 for _ in 0..<10 {
                     guard let message = rd_kafka_consumer_poll(client.handle, 100) else { continue }
                     defer { rd_kafka_message_destroy(message) }
-                    switch message.pointee.err {
-                    case RD_KAFKA_RESP_ERR_NO_ERROR:
+                    let code = message.pointee.err
+                    switch FetchAnswer(code) {
+                    case .record:
                         guard message.pointee.offset == offset else { return .nothing }
                         var encoder = RecordEncoder()
                         let batch = try encoder.batch([message], of: partition, generation: generation, from: offset)
                         return .message(batch[0])
-                    case RD_KAFKA_RESP_ERR__PARTITION_EOF, RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET,
-                        RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-                        return .nothing
-                    case let code:
+                    case .end, .outOfRange: return .nothing
+                    case .damaged, .other:
                         let error = KafkaError(code, "reading offset \(offset) of \(partition)")
                         if !error.isRetriable { throw error }
                     }

@@ -20,9 +20,9 @@
             /// What was read and not delivered.
             var ready = Deque<MessageBatch>()
             /// Why nothing more can be read, until it is started elsewhere.
-            var failure: SourceError?
+            var stop: Stop?
 
-            var hasWork: Bool { !isPaused && !isRevoked && (!ready.isEmpty || failure != nil) }
+            var hasWork: Bool { !isPaused && !isRevoked && (!ready.isEmpty || stop?.isToBeTold ?? false) }
         }
 
         /// Partitions that are to be given back, all at once.
@@ -52,7 +52,7 @@
         static let readyBatches = 2
 
         /// In the order in which they were assigned.
-        private(set) var fetches: [Fetch] = []
+        var fetches: [Fetch] = []
         private(set) var revocation: Revocation?
         private var events = Deque<SourceEvent>()
         private var turn = 0
@@ -95,12 +95,21 @@
                 let index = (turn + distance) % fetches.count
                 guard fetches[index].hasWork else { continue }
                 turn = index + 1
-                guard let batch = fetches[index].ready.popFirst() else {
-                    return .failure(fetches[index].failure ?? SourceError(.closed, "\(fetches[index].partition)"))
-                }
+                guard let batch = fetches[index].ready.popFirst() else { return tellStop(of: index) }
                 return .messages(batch, makesRoom: fetches[index].ready.count == Self.readyBatches - 1)
             }
             return .wait
+        }
+
+        /// Why nothing more of a partition comes, behind all that was read of it.
+        private mutating func tellStop(of index: Int) -> Step {
+            switch fetches[index].stop {
+            case .failure(let error): return .failure(error)
+            case .gap(let gap, _):
+                fetches[index].stop = .gap(gap, isTold: true)
+                return .event(.outOfRange(gap))
+            case nil: return .wait
+            }
         }
 
         private var hasWork: Bool { !events.isEmpty || end != nil || fetches.contains { $0.hasWork } }
@@ -118,7 +127,7 @@
             return waiter.take()
         }
 
-        private mutating func takeWaiterIfReady() -> Waiter? { hasWork ? waiter.take() : nil }
+        mutating func takeWaiterIfReady() -> Waiter? { hasWork ? waiter.take() : nil }
 
         // MARK: Assignment
 
@@ -189,70 +198,6 @@
 
         mutating func drop(_ partitions: [TopicPartition]) {
             fetches.removeAll { partitions.contains($0.partition) }
-        }
-
-        // MARK: One partition
-
-        /// The place of a partition that is assigned and told of. Throws ``SourceError``: `notAssigned`.
-        func index(of partition: TopicPartition) throws(SourceError) -> Int {
-            guard let index = fetches.firstIndex(where: { $0.partition == partition && $0.isTold }) else {
-                throw SourceError(.notAssigned, "\(partition) is not assigned to this member")
-            }
-            return index
-        }
-
-        /// The same, under this generation. Throws also `fenced`.
-        func index(of partition: TopicPartition, generation: Int64) throws(SourceError) -> Int {
-            let index = try index(of: partition)
-            let assigned = fetches[index].generation
-            guard assigned == generation else {
-                throw SourceError(.fenced, "\(partition) is assigned under generation \(assigned), not \(generation)")
-            }
-            return index
-        }
-
-        /// What is read from now on is from `offset` on; false where it is being given back and nothing is to be read.
-        mutating func begin(_ partition: TopicPartition, at offset: Int64, generation: Int64) throws(SourceError)
-            -> Bool
-        {
-            let index = try index(of: partition, generation: generation)
-            guard !fetches[index].isRevoked else { return false }
-            fetches[index].position = offset
-            fetches[index].ready.removeAll()
-            fetches[index].failure = nil
-            return true
-        }
-
-        mutating func setPaused(_ paused: Bool, _ partition: TopicPartition) -> Waiter? {
-            guard let index = fetches.firstIndex(where: { $0.partition == partition }) else { return nil }
-            fetches[index].isPaused = paused
-            return takeWaiterIfReady()
-        }
-
-        /// Whether a partition is to be read further, and where it is; nil if not.
-        func reading(_ partition: TopicPartition) -> (position: Int64, generation: Int64)? {
-            guard let fetch = fetches.first(where: { $0.partition == partition }), let position = fetch.position,
-                !fetch.isPaused, !fetch.isRevoked, fetch.failure == nil, fetch.ready.count < Self.readyBatches
-            else { return nil }
-            return (position, fetch.generation)
-        }
-
-        /// Takes what was read, unless the partition has been taken away or moved meanwhile.
-        mutating func deliver(_ batch: MessageBatch) -> Waiter? {
-            guard let index = fetches.firstIndex(where: { $0.partition == batch.partition }),
-                fetches[index].generation == batch.generation, fetches[index].position == batch.startOffset,
-                !fetches[index].isRevoked
-            else { return nil }
-            fetches[index].ready.append(batch)
-            fetches[index].position = batch.lastOffset + 1
-            return takeWaiterIfReady()
-        }
-
-        /// Nothing more can be read of a partition.
-        mutating func fail(_ partition: TopicPartition, _ failure: SourceError) -> Waiter? {
-            guard let index = fetches.firstIndex(where: { $0.partition == partition }) else { return nil }
-            fetches[index].failure = failure
-            return takeWaiterIfReady()
         }
 
         // MARK: Events

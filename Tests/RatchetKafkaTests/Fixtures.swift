@@ -37,6 +37,13 @@
             }
         }
 
+        /// Waits until the log of a partition does not hold what comes next; what comes before that is passed over.
+        func gap() async throws -> OffsetGap {
+            while true {
+                if case .outOfRange(let gap) = try await next() { return gap }
+            }
+        }
+
         /// Waits for so many messages.
         func messages(_ count: Int) async throws -> [Message] {
             var found: [Message] = []
@@ -47,20 +54,49 @@
         }
     }
 
-    /// A program that is not ours.
+    /// Programs of their own.
     enum Shell {
+        /// A built product, which is beside the tests.
+        static func path(of program: String) -> String {
+            let tests = CommandLine.arguments[0]
+            return (tests.lastIndex(of: "/").map { String(tests[...$0]) } ?? "./") + program
+        }
+
+        /// Debian's Python, which has confluent-kafka, with the producer beside this file.
+        static let producer =
+            "/usr/bin/python3 '\(#filePath.prefix(through: #filePath.lastIndex(of: "/") ?? #filePath.startIndex))produce.py'"
+
         /// Runs a command line to its end, which must be 0.
         static func run(_ command: String) async throws {
-            let status = try await PlainClient.blocking {
-                var process = pid_t()
-                var arguments: [UnsafeMutablePointer<CChar>?] = [strdup("/bin/sh"), strdup("-c"), strdup(command), nil]
-                defer { for argument in arguments { free(argument) } }
-                guard posix_spawn(&process, "/bin/sh", nil, nil, &arguments, environ) == 0 else { return Int32(-1) }
+            let process = try start(command)
+            let status = try await end(of: process)
+            #expect(status == 0, "\(command)")
+        }
+
+        static func start(_ command: String) throws -> pid_t {
+            var process = pid_t()
+            var arguments: [UnsafeMutablePointer<CChar>?] = [strdup("/bin/sh"), strdup("-c"), strdup(command), nil]
+            defer { for argument in arguments { free(argument) } }
+            guard posix_spawn(&process, "/bin/sh", nil, nil, &arguments, environ) == 0 else {
+                throw MockProcess.Failure(description: "'\(command)' cannot be started")
+            }
+            return process
+        }
+
+        /// The status that a process ends with, once.
+        static func end(of process: pid_t) async throws -> Int32 {
+            try await PlainClient.blocking {
                 var status: Int32 = 0
                 while waitpid(process, &status, 0) < 0, errno == EINTR {}
                 return status
             }
-            #expect(status == 0, "\(command)")
+        }
+
+        /// A folder that nobody else has.
+        static func newFolder() throws -> String {
+            let folder = "/tmp/ratchet-kafka-\(UInt64.random(in: .min ... .max))"
+            guard mkdir(folder, 0o700) == 0 else { throw MockProcess.Failure(description: "no folder \(folder)") }
+            return folder
         }
     }
 
@@ -69,13 +105,22 @@
         let ledger: Ledger
         private let folder: String
 
-        init() throws {
-            folder = "/tmp/ratchet-kafka-\(UInt64.random(in: .min ... .max))"
-            guard mkdir(folder, 0o700) == 0 else { throw MockProcess.Failure(description: "no folder \(folder)") }
+        convenience init() throws { try self.init(in: Shell.newFolder()) }
+
+        private init(in folder: String) throws {
+            self.folder = folder
             var configuration = Ledger.Configuration()
             configuration.isDurable = false
             configuration.logger = MockCluster.silent
             ledger = try Ledger(at: "\(folder)/ledger", configuration: configuration)
+        }
+
+        /// Closes it and makes two of it, as a backup does.
+        func fork() async throws -> (ScratchLedger, ScratchLedger) {
+            await ledger.close()
+            let copy = try Shell.newFolder()
+            try await Shell.run("cp -r \(folder)/. \(copy)")
+            return (try ScratchLedger(in: folder), try ScratchLedger(in: copy))
         }
 
         func close() async throws {

@@ -8,6 +8,7 @@
 
     /// What a source does beside the conformance suite's promises. Each test has a cluster of its own.
     @Suite(.timeLimit(.minutes(30)), .serialized) struct KafkaSourceTests {
+        private static let fetch = 1
         private static let offsetCommit = 8
 
         private func session(
@@ -29,22 +30,41 @@
         }
 
         @Test("What kcat sends arrives with its key and headers, in the partition of its key")
-        func foreignProducer() async throws {
+        func kcat() async throws {
             let cluster = try MockCluster()
             let topic = try await cluster.newTopic(partitions: 3)
             try await Shell.run(
                 "printf 'foobar:one\\nfoobar:two\\n' | kcat -P -b \(cluster.process.servers) -t \(topic) -K: "
                     + "-H message-id=id-1 -H empty= -X topic.partitioner=murmur2_random 2>/dev/null"
             )
+            try await expect(["one", "two"], [.messageID("id-1"), Header("empty", [])], cluster, topic)
+        }
+
+        @Test("What Python's confluent-kafka sends arrives with its key and headers, in the partition of its key")
+        func confluent() async throws {
+            let cluster = try MockCluster()
+            let topic = try await cluster.newTopic(partitions: 3)
+            let purchase = #"{"id":"id-1","customer":"foobar"}"#
+            // A share of 1: each is sent twice.
+            try await Shell.run(
+                "echo '\(purchase)' | \(Shell.producer) \(cluster.process.servers) \(topic) /dev/stdin 1 1 >/dev/null"
+            )
+            try await expect([purchase, purchase], [.messageID("id-1")], cluster, topic)
+        }
+
+        /// Two messages of the key `foobar`, which murmur2 puts in one partition, whoever has sent them.
+        private func expect(_ texts: [String], _ headers: [Header], _ cluster: MockCluster, _ topic: String)
+            async throws
+        {
             let session = try await session(cluster, topic, MockCluster.newName("group"))
             for assignment in try await session.assigned() {
                 try await session.start(assignment.partition, at: 0, generation: assignment.generation)
             }
             let messages = try await session.messages(2)
-            #expect(messages.map(\.text) == ["one", "two"])
+            #expect(messages.map(\.text) == texts)
             for message in messages {
                 #expect(message.key == Array("foobar".utf8))
-                #expect(message.headers == [.messageID("id-1"), Header("empty", [])])
+                #expect(message.headers == headers)
                 #expect(message.timestamp > 1_500_000_000_000)
                 #expect(message.partition == Int(Int32(-790_332_482) & 0x7FFF_FFFF) % 3)
             }
@@ -76,12 +96,30 @@
             let session = try await session(cluster, topic, MockCluster.newName("group"))
             let assignment = try await session.assigned()[0]
             try await session.start(assignment.partition, at: 1_000, generation: assignment.generation)
-            let error = await #expect(throws: SourceError.self) { try await session.messages(1) }
-            #expect(error?.code == .offsetOutOfRange)
+            let gap = try await session.gap()
+            #expect(gap.position == 1_000 && gap.log == 0..<5 && gap.partition == assignment.partition)
+            #expect(gap.generation == assignment.generation)
             for offset in [3, 0] as [Int64] {
                 try await session.start(assignment.partition, at: offset, generation: assignment.generation)
                 #expect(try await session.messages(5 - Int(offset)).map(\.offset) == Array(offset..<5))
             }
+            await session.close()
+        }
+
+        @Test("An offset that a leader denies for a moment is asked for again, and nothing is told")
+        func denied() async throws {
+            let cluster = try MockCluster(brokers: 1)
+            let topic = try await cluster.newTopic()
+            try await cluster.produce((0..<5).map { .text("\($0)", to: topic) })
+            let session = try await session(cluster, topic, MockCluster.newName("group"))
+            let assignment = try await session.assigned()[0]
+            try cluster.process.tell("errors \(Self.fetch) 1 1")
+            try await session.start(assignment.partition, at: 0, generation: assignment.generation)
+            guard case .messages(let batch) = try await session.next() else {
+                Issue.record("expected the messages")
+                return
+            }
+            #expect(batch.startOffset == 0)
             await session.close()
         }
 

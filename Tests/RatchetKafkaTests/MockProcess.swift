@@ -17,13 +17,14 @@
 
         /// The brokers' addresses.
         let servers: String
+        /// One of them.
+        var server: Substring { servers.prefix { $0 != "," } }
         private let process: pid_t
         /// The descriptors to it and from it.
         private let pipe: Mutex<(input: Int32, output: Int32)>
 
         init(brokers: Int = 3) throws {
-            let tests = CommandLine.arguments[0]
-            let path = (tests.lastIndex(of: "/").map { String(tests[...$0]) } ?? "./") + "kafka-mock"
+            let path = Shell.path(of: "kafka-mock")
             var (input, output): ([Int32], [Int32]) = ([0, 0], [0, 0])
             guard unistdPipe(&input) == 0, unistdPipe(&output) == 0 else { throw Failure(description: "no pipe") }
             // Its ends here are not for other programs: it would not hear of this one's end.

@@ -80,8 +80,12 @@
                     throw Failure(description: "\(KafkaError(code, "assign"))")
                 }
                 var found: [Message] = []
-                for _ in 0..<1_000 {
-                    guard let message = rd_kafka_consumer_poll(client, 100) else { continue }
+                var silences = 0
+                while silences < 1_000 {
+                    guard let message = rd_kafka_consumer_poll(client, 100) else {
+                        silences += 1
+                        continue
+                    }
                     defer { rd_kafka_message_destroy(message) }
                     switch message.pointee.err {
                     case RD_KAFKA_RESP_ERR_NO_ERROR:

@@ -171,7 +171,7 @@
         func failure() throws {
             var state = assigned()
             for partition in [Self.a, Self.b] { _ = try state.begin(partition, at: 0, generation: 1) }
-            _ = state.fail(Self.a, SourceError(.offsetOutOfRange, "gone"))
+            _ = state.fail(Self.a, SourceError(.corrupted, "damaged"))
             _ = state.deliver(try batch(Self.b, [0], from: 0))
             var failures = 0
             var delivered = 0
@@ -185,6 +185,57 @@
             #expect(failures == 2 && delivered == 1)
             _ = try state.begin(Self.a, at: 10, generation: 1)
             expectWaiting(&state)
+        }
+
+        @Test(
+            "That a log does not hold what comes next is told once, behind all that was read, until it is started elsewhere"
+        )
+        func gap() throws {
+            var state = assigned()
+            _ = try state.begin(Self.a, at: 0, generation: 1)
+            _ = state.deliver(try batch(Self.a, [0, 1], from: 0))
+            let miss = try #require(state.miss(of: Self.a))
+            _ = state.tell(miss, log: 50..<90)
+            #expect(state.reading(Self.a) == nil && state.miss(of: Self.a) == nil)
+            expectBatch(&state, from: 0)
+            let gap = OffsetGap(partition: Self.a, generation: 1, position: 2, log: 50..<90)
+            guard case .event(.outOfRange(gap)) = state.step() else {
+                Issue.record("the gap was not told")
+                return
+            }
+            expectWaiting(&state)
+            _ = state.tell(miss, log: 60..<90)
+            expectWaiting(&state)
+            _ = try state.begin(Self.a, at: 50, generation: 1)
+            _ = state.deliver(try batch(Self.a, [50], from: 50))
+            expectBatch(&state, from: 50)
+        }
+
+        @Test("A gap that is out of date, or of a partition that is to be given back or stands still, is not told")
+        func noGap() throws {
+            var state = assigned()
+            _ = try state.begin(Self.a, at: 0, generation: 1)
+            let miss = try #require(state.miss(of: Self.a))
+            _ = try state.begin(Self.a, at: 7, generation: 1)
+            _ = state.tell(miss, log: 50..<90)
+            expectWaiting(&state)
+            _ = state.tell(try #require(state.miss(of: Self.a)), log: 50..<90)
+            _ = state.setPaused(true, Self.a)
+            expectWaiting(&state)
+            _ = state.revoke([Self.a], within: .seconds(10), now: 0)
+            _ = state.step()
+            _ = state.setPaused(false, Self.a)
+            expectWaiting(&state)
+            #expect(state.miss(of: Self.a) == nil && state.miss(of: Self.b) == nil)
+        }
+
+        @Test("Offsets below 0, which librdkafka takes for names of others, are not begun with")
+        func names() throws {
+            var state = assigned()
+            do {
+                _ = try state.begin(Self.a, at: -2, generation: 1)
+                Issue.record("the log's beginning was taken for an offset")
+            } catch { #expect(error.code == .offsetOutOfRange) }
         }
 
         @Test("A session that has failed says why, one that was closed that it is; both tell nothing else")
