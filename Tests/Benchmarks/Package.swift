@@ -3,8 +3,13 @@ import PackageDescription
 
 let package = Package(
     name: "benchmarks",
+    traits: [.trait(name: "Kafka", description: "The benchmark over Kafka; needs librdkafka-dev.")],
     dependencies: [
-        .package(name: "ratchet", path: "../.."),
+        .package(
+            name: "ratchet",
+            path: "../..",
+            traits: [.trait(name: "Kafka", condition: .when(traits: ["Kafka"]))]
+        ),
         // The command lines of the benchmarks, as in the library's own examples.
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
         // The library's own log interface, to keep it quiet.
@@ -44,6 +49,23 @@ let package = Package(
             dependencies: [
                 "CAllocations", "CBaseline", .product(name: "Ratchet", package: "ratchet"),
                 .product(name: "RatchetBroker", package: "ratchet"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ]
+        ),
+        // Without the trait Kafka these say that they were built without it, and librdkafka is not looked for.
+        .systemLibrary(name: "CSystemRdkafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
+        .executableTarget(
+            name: "kafka-feed",
+            dependencies: [.target(name: "CSystemRdkafka", condition: .when(traits: ["Kafka"]))],
+            path: "Sources/KafkaFeed",
+            cSettings: [.define("KAFKA", .when(traits: ["Kafka"])), .unsafeFlags(["-O2"])]
+        ),
+        .executableTarget(
+            name: "KafkaBenchmark",
+            dependencies: [
+                .product(name: "RatchetKafka", package: "ratchet", condition: .when(traits: ["Kafka"])),
+                .product(name: "Ratchet", package: "ratchet"), .product(name: "RatchetBroker", package: "ratchet"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]
