@@ -14,24 +14,31 @@
             to end: Int64,
             of partition: TopicPartition
         ) async throws -> MessageBatch? {
+            var start = max(0, offset)
             while true {
                 try Task.checkCancellation()
                 let generation = try generation(of: partition)
-                guard max(0, offset) < end else { return nil }
-                switch try await reader().messages(from: max(0, offset), to: end, of: partition, generation) {
-                case .messages(let batch): return batch
+                guard start < end else { return nil }
+                let reader = try takeReader(of: partition, at: start)
+                switch try await reader.read(to: end, generation) {
+                case .messages(let batch, let isLast):
+                    if !isLast { keep(reader) }
+                    return batch
                 case .nothing: return nil
-                case .noAnswer: continue
+                case .gone(let first): start = max(start, first)
+                case .noAnswer: keep(reader)
                 }
             }
         }
 
-        private func reader() throws -> LogReader {
-            try logReader.withLock { reader in
-                let current = try reader ?? LogReader(thread.configuration)
-                reader = current
-                return current
+        /// The reader that has come so far, or a new one.
+        private func takeReader(of partition: TopicPartition, at offset: Int64) throws -> LogReader {
+            if let kept = logReader.withLock({ $0.take() }), kept.partition == partition, kept.position == offset {
+                return kept
             }
+            return try LogReader(thread.configuration, partition, from: offset)
         }
+
+        private func keep(_ reader: LogReader) { logReader.withLock { $0 = reader } }
     }
 #endif

@@ -11,7 +11,7 @@
 
         let thread: ConsumerThread
         private let time: TimeSource
-        /// Made by who reads something again.
+        /// Between two readings of one log: it has fetched ahead.
         let logReader = Mutex<LogReader?>(nil)
 
         init(_ thread: ConsumerThread, time: TimeSource) {

@@ -2,13 +2,17 @@
     internal import CRdkafka
     import Ratchet
 
-    /// Reads logs again beside their delivery: a client of its own that is in no group and fetches ahead, on a thread of
-    /// its own, as it waits for what it reads.
+    /// Reads a partition's log again from one offset on, beside its delivery: a client of its own that is in no group and
+    /// fetches ahead, on a thread of its own, as it waits for what it reads. One for each place to begin at: what one has
+    /// fetched cannot be taken for another's.
     final class LogReader: @unchecked Sendable {
-        /// What is found in a part of a log.
+        /// What comes next in the log.
         enum Found: Sendable {
-            case messages(MessageBatch)
+            /// Messages; whether there is nothing to be read behind them by this reader.
+            case messages(MessageBatch, isLast: Bool)
             case nothing
+            /// The log does not hold what was asked for; the first offset that it holds.
+            case gone(before: Int64)
             /// Nothing came in the little time that one attempt takes.
             case noAnswer
         }
@@ -16,21 +20,23 @@
         private static let batchCount = 1_000
         private static let attemptMilliseconds: Int32 = 100
 
+        let partition: TopicPartition
         private let client: Client
         private let reports: ClientReports
         private let queue: OpaquePointer
         private let thread: JobThread
         private let timeout: Int32
 
-        // What follows only the thread touches.
+        // What follows belongs to whoever reads: one at a time.
+        /// The offset behind the last message that was read.
+        private(set) var position: Int64
+        private var isBegun = false
         private var encoder = RecordEncoder()
-        /// What the client is fetching, and the offset of the next message that it will have.
-        private var next: (partition: TopicPartition, offset: Int64)?
-        /// The first offset that a log has, where something before it was asked for.
-        private var beginning: (partition: TopicPartition, offset: Int64)?
 
         /// Throws ``KafkaError`` with `invalidArgument` for settings that are wrong.
-        init(_ configuration: KafkaConfiguration) throws(KafkaError) {
+        init(_ configuration: KafkaConfiguration, _ partition: TopicPartition, from offset: Int64) throws(KafkaError) {
+            self.partition = partition
+            position = offset
             reports = ClientReports(configuration.logger)
             let client = try Client(RD_KAFKA_CONSUMER, try .reader(configuration), reports)
             rd_kafka_poll_set_consumer(client.handle)
@@ -49,77 +55,60 @@
 
         deinit { thread.finish() }
 
-        /// Messages in order, from the first that the log holds at or after `offset`, all of them before `end`. Whoever
-        /// reads on where the last ones ended has them fetched already.
-        func messages(
-            from offset: Int64,
-            to end: Int64,
-            of partition: TopicPartition,
-            _ generation: Int64
-        ) async throws -> Found {
-            try await thread.run { [self] in try read(offset..<end, of: partition, generation) }
+        /// The next messages, all of them before `end`.
+        func read(to end: Int64, _ generation: Int64) async throws -> Found {
+            try await thread.run { [self] in try fetch(to: end, generation) }
         }
 
-        private func read(_ range: Range<Int64>, of partition: TopicPartition, _ generation: Int64) throws -> Found {
-            var start = range.lowerBound
-            if let beginning, beginning.partition == partition { start = max(start, beginning.offset) }
-            guard start < range.upperBound else { return .nothing }
-            if next.map({ $0 != (partition, start) }) ?? true { try seek(partition, start) }
-            let answers = fetch()
-            defer { for answer in answers { rd_kafka_message_destroy(answer) } }
+        private func fetch(to end: Int64, _ generation: Int64) throws -> Found {
+            try begin()
+            let all = answers()
+            defer { for answer in all { rd_kafka_message_destroy(answer) } }
+            // While a broker is away librdkafka says so in between, and goes on where it was.
+            let answers = all.filter { !Self.isPassing($0.pointee.err) }
             guard let first = answers.first else { return .noAnswer }
             let records = answers.prefix {
-                $0.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR && (start..<range.upperBound).contains($0.pointee.offset)
+                $0.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR && $0.pointee.offset < end
             }
-            guard let last = records.last else { return try judge(first, at: start, of: partition) }
-            next = (partition, last.pointee.offset + 1)
-            // What is behind is fetched again by whoever wants it.
-            if records.count < answers.count || last.pointee.offset + 1 == range.upperBound { stop() }
+            guard let last = records.last else { return try judge(first) }
+            let start = position
+            position = last.pointee.offset + 1
+            let batch: MessageBatch
             do {
-                return .messages(
-                    try encoder.batch(Array(records), of: partition, generation: generation, from: range.lowerBound)
-                )
+                batch = try encoder.batch(Array(records), of: partition, generation: generation, from: start)
             } catch {
                 throw SourceError(.corrupted, "\(partition) from \(start) on: \(error)")
             }
+            return .messages(batch, isLast: records.count < answers.count || position >= end)
+        }
+
+        private func begin() throws {
+            guard !isBegun else { return }
+            let place = PartitionList([.init(partition: partition, offset: position)])
+            let code = place.withList { rd_kafka_assign(client.handle, $0) }
+            guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code, "reading \(partition)") }
+            isBegun = true
         }
 
         /// What the first answer means when it is no record that was asked for.
-        private func judge(
-            _ answer: UnsafeMutablePointer<rd_kafka_message_t>,
-            at offset: Int64,
-            of partition: TopicPartition
-        ) throws -> Found {
-            stop()
-            let error = KafkaError(answer.pointee.err, "reading \(partition) from \(offset) on")
+        private func judge(_ answer: UnsafeMutablePointer<rd_kafka_message_t>) throws -> Found {
+            let error = KafkaError(answer.pointee.err, "reading \(partition) from \(position) on")
             switch FetchAnswer(answer.pointee.err) {
             case .record, .end: return .nothing
             case .outOfRange:
-                // Retention was faster, or a leader was behind for a moment.
                 let log = try Lookup.log(of: partition, client.handle, timeout)
-                beginning = (partition, log.lowerBound)
-                return offset < log.upperBound ? .noAnswer : .nothing
+                // Where a leader was behind for a moment it is there after all.
+                return position < log.upperBound ? .gone(before: log.lowerBound) : .nothing
             case .damaged: throw SourceError(.corrupted, error.description)
-            case .other:
-                if error.isRetriable { return .noAnswer }
-                throw error
+            case .other: throw error
             }
         }
 
-        private func seek(_ partition: TopicPartition, _ offset: Int64) throws {
-            let place = PartitionList([.init(partition: partition, offset: offset)])
-            let code = place.withList { rd_kafka_assign(client.handle, $0) }
-            guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code, "reading \(partition)") }
-            next = (partition, offset)
+        private static func isPassing(_ code: rd_kafka_resp_err_t) -> Bool {
+            if case .other = FetchAnswer(code) { KafkaError(code, "").isRetriable } else { false }
         }
 
-        /// Fetches nothing more.
-        private func stop() {
-            rd_kafka_assign(client.handle, nil)
-            next = nil
-        }
-
-        private func fetch() -> [UnsafeMutablePointer<rd_kafka_message_t>] {
+        private func answers() -> [UnsafeMutablePointer<rd_kafka_message_t>] {
             withUnsafeTemporaryAllocation(
                 of: UnsafeMutablePointer<rd_kafka_message_t>?.self,
                 capacity: Self.batchCount
