@@ -127,6 +127,10 @@
             return low..<max(low, high)
         }
 
+        private static func partition(of message: UnsafeMutablePointer<rd_kafka_message_t>) -> TopicPartition {
+            TopicPartition(String(cString: rd_kafka_topic_name(message.pointee.rkt)), Int(message.pointee.partition))
+        }
+
         /// What is found at an offset.
         enum Found: Sendable {
             case message(Message)
@@ -145,6 +149,8 @@
                 for _ in 0..<10 {
                     guard let message = rd_kafka_consumer_poll(client.handle, 100) else { continue }
                     defer { rd_kafka_message_destroy(message) }
+                    // Of what was asked for before, and came behind the answer.
+                    if message.pointee.rkt != nil, Self.partition(of: message) != partition { continue }
                     let code = message.pointee.err
                     switch FetchAnswer(code) {
                     case .record:
