@@ -276,7 +276,7 @@ package.targets += [
             .product(name: "Logging", package: "swift-log"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         ],
-        exclude: ["produce.py"]
+        exclude: ["produce.py", "relay.py"]
     ),
 ]
 

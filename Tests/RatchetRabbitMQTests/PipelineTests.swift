@@ -1,7 +1,5 @@
 #if RabbitMQ
-    import Logging
     import Ratchet
-    import ServiceLifecycle
     import Synchronization
     import Testing
 
@@ -10,116 +8,6 @@
     extension RabbitMQ {
         /// Whole pipelines, while the server is done to what is done to servers.
         @Suite struct PipelineTests {
-            private static let effects = StateTable<String, Int>("effects")
-
-            /// What handlers have seen: opens its latch with the last of them.
-            private final class Seen: Sendable {
-                let first = Latch()
-                let all = Latch()
-                private let wanted: Int
-                private let texts = Mutex<Set<String>>([])
-
-                init(_ wanted: Int) { self.wanted = wanted }
-
-                var count: Int { texts.withLock { $0.count } }
-
-                func note(_ text: String) {
-                    let isAll = texts.withLock { texts in
-                        texts.insert(text)
-                        return texts.count == wanted
-                    }
-                    first.open()
-                    if isAll { all.open() }
-                }
-            }
-
-            private static func ledger(_ queue: String, in folder: String) throws -> Ledger {
-                var configuration = Ledger.Configuration()
-                configuration.isDurable = false
-                configuration.logger = .silent
-                return try Ledger(at: "\(folder)/\(queue).ledger", configuration: configuration)
-            }
-
-            private static func pipeline(
-                _ queue: String,
-                _ address: RabbitMQAddress,
-                _ ledger: Ledger,
-                publishingTo sink: RabbitMQSink? = nil,
-                handler: @escaping @Sendable (String) async -> Void
-            ) throws -> Pipeline<Message> {
-                var configuration = PipelineConfiguration()
-                configuration.logger = .silent
-                configuration.outboxRetries = RetryPolicy(
-                    initialDelay: .milliseconds(10),
-                    maximumDelay: .milliseconds(200)
-                )
-                let source = try RabbitMQSubscription(
-                    to: queue,
-                    at: address,
-                    as: "g",
-                    prefetch: 50,
-                    configuration: .quick
-                )
-                return Pipeline(
-                    "billing",
-                    from: source,
-                    ledger: ledger,
-                    decoding: .raw,
-                    identifiedBy: .messageID,
-                    publishingTo: sink,
-                    configuration: configuration
-                ) { message, context in
-                    context.onCommit { try $0.update(effects, message.text, default: 0) { $0 += 1 } }
-                    if sink != nil {
-                        let receipt = OutgoingMessage(
-                            to: "\(queue).receipts",
-                            key: message.key,
-                            payload: message.payload
-                        )
-                        try context.publish(receipt)
-                    }
-                    await handler(message.text)
-                }
-            }
-
-            private static func run(
-                _ pipeline: Pipeline<Message>,
-                until latch: Latch,
-                _ meanwhile: @escaping @Sendable () async throws -> Void
-            ) async throws {
-                let services = ServiceGroup(services: [pipeline], logger: .silent)
-                try await withThrowingTaskGroup { group in
-                    group.addTask {
-                        // Ended before its time it opens nothing else.
-                        defer { latch.open() }
-                        try await services.run()
-                    }
-                    try await meanwhile()
-                    await latch.wait()
-                    await services.triggerGracefulShutdown()
-                    try await group.waitForAll()
-                }
-            }
-
-            private static func counts(_ ledger: Ledger) throws -> [String: Int] {
-                var counts: [String: Int] = [:]
-                try ledger.reader.forEach(in: effects) { counts[$0] = $1 }
-                return counts
-            }
-
-            /// Sends until all is confirmed, however often the server dies meanwhile.
-            private static func sendAll(_ messages: [OutgoingMessage], _ sink: RabbitMQSink) async throws {
-                var left = messages
-                while !left.isEmpty {
-                    let failures = try await sink.send(OutgoingBatch(left.prefix(100)))
-                    left = failures.map { left[$0.index] } + left.dropFirst(100)
-                }
-            }
-
-            private static func once(_ numbers: Range<Int>) -> [String: Int] {
-                Dictionary(uniqueKeysWithValues: numbers.map { ("\($0)", 1) })
-            }
-
             @Test("The server dies three times while a pipeline runs: each effect once, and each receipt under one id")
             func crashes() async throws {
                 let server = try await RabbitMQServer.running()
@@ -127,17 +15,17 @@
                 var topology = RabbitMQTopology()
                 for name in [queue, "\(queue).receipts"] { topology.add(RabbitMQQueue(name)) }
                 try await topology.declare(at: address, configuration: .quick)
-                let ledger = try Self.ledger(queue, in: server.folder)
+                let ledger = try QueueBench.ledger(queue, in: server.folder)
                 let producer = try RabbitMQSink(at: address, configuration: .quick)
                 let sink = try RabbitMQSink(at: address, configuration: .quick)
-                let seen = Seen(1_200)
-                let pipeline = try Self.pipeline(queue, address, ledger, publishingTo: sink) { seen.note($0) }
-                try await Self.run(pipeline, until: seen.all) {
+                let seen = QueueBench.Seen(1_200)
+                let pipeline = try QueueBench.pipeline(queue, address, ledger, publishingTo: sink) { seen.note($0) }
+                try await QueueBench.run(pipeline, until: seen.all) {
                     for round in 0..<4 {
                         let numbers = round * 300..<(round + 1) * 300
                         // Each twice.
                         let messages = (numbers.map { $0 } + numbers).map { OutgoingMessage.numbered($0, to: queue) }
-                        async let sent: Void = Self.sendAll(messages, producer)
+                        async let sent: Void = QueueBench.sendAll(messages, producer)
                         // A queue that was just made has no leader after a crash, confirmed messages or not.
                         if round == 1 { _ = await Latch().wait(atMost: .seconds(15), clock: ContinuousClock()) }
                         if round > 0 { try await server.crash() }
@@ -145,7 +33,7 @@
                         try await ledger.outbox.drained()
                     }
                 }
-                #expect(try Self.counts(ledger) == Self.once(0..<1_200))
+                #expect(try QueueBench.counts(ledger) == QueueBench.once(0..<1_200))
                 #expect(ledger.outbox.backlog == 0)
                 var ids: [String: Set<[UInt8]>] = [:]
                 for receipt in try await PlainReader.contents(of: "\(queue).receipts", at: address) {
@@ -167,21 +55,21 @@
                 topology.add(receipts)
                 try await topology.declare(at: address, configuration: .quick)
                 try await PlainProducer.send((0..<60).map { .numbered($0, to: queue) }, at: address)
-                let ledger = try Self.ledger(queue, in: server.folder)
+                let ledger = try QueueBench.ledger(queue, in: server.folder)
                 let sink = try RabbitMQSink(at: address, configuration: .quick)
-                let seen = Seen(60)
-                let pipeline = try Self.pipeline(queue, address, ledger, publishingTo: sink) { seen.note($0) }
+                let seen = QueueBench.Seen(60)
+                let pipeline = try QueueBench.pipeline(queue, address, ledger, publishingTo: sink) { seen.note($0) }
                 // Empties the queue that is full, slowly.
-                let other = try Self.ledger("\(queue).receipts", in: server.folder)
-                let received = Seen(60)
-                let emptying = try Self.pipeline("\(queue).receipts", address, other) { received.note($0) }
-                try await Self.run(pipeline, until: received.all) {
+                let other = try QueueBench.ledger("\(queue).receipts", in: server.folder)
+                let received = QueueBench.Seen(60)
+                let emptying = try QueueBench.pipeline("\(queue).receipts", address, other) { received.note($0) }
+                try await QueueBench.run(pipeline, until: received.all) {
                     await seen.all.wait()
                     #expect(ledger.outbox.backlog > 0)
-                    try await Self.run(emptying, until: received.all) {}
+                    try await QueueBench.run(emptying, until: received.all) {}
                 }
-                #expect(try Self.counts(other) == Self.once(0..<60))
-                #expect(try Self.counts(ledger) == Self.once(0..<60))
+                #expect(try QueueBench.counts(other) == QueueBench.once(0..<60))
+                #expect(try QueueBench.counts(ledger) == QueueBench.once(0..<60))
                 for ledger in [ledger, other] { await ledger.close() }
                 await sink.close()
             }
@@ -194,18 +82,18 @@
                 topology.add(RabbitMQQueue(queue))
                 try await topology.declare(at: address, configuration: .quick)
                 try await PlainProducer.send([.numbered(0, to: queue)], at: address)
-                let ledger = try Self.ledger(queue, in: server.folder)
-                let seen = Seen(1)
+                let ledger = try QueueBench.ledger(queue, in: server.folder)
+                let seen = QueueBench.Seen(1)
                 let handled = Mutex(0)
-                let pipeline = try Self.pipeline(queue, address, ledger) { text in
+                let pipeline = try QueueBench.pipeline(queue, address, ledger) { text in
                     handled.withLock { $0 += 1 }
                     // Twice the two heartbeats after which a side that is silent is given up.
                     _ = await Latch().wait(atMost: .seconds(20), clock: ContinuousClock())
                     seen.note(text)
                 }
-                try await Self.run(pipeline, until: seen.all) {}
+                try await QueueBench.run(pipeline, until: seen.all) {}
                 #expect(handled.withLock { $0 } == 1 && pipeline.statistics.delivered == 1)
-                #expect(try Self.counts(ledger) == Self.once(0..<1))
+                #expect(try QueueBench.counts(ledger) == QueueBench.once(0..<1))
                 await ledger.close()
             }
 
@@ -227,11 +115,11 @@
                     Header("kind", "ключ"), Header("message-id", "id-7"), Header("number", "7"),
                 ]
                 #expect(headers == expected)
-                let ledger = try Self.ledger(queue, in: server.folder)
-                let seen = Seen(50)
-                let pipeline = try Self.pipeline(queue, address, ledger) { seen.note($0) }
-                try await Self.run(pipeline, until: seen.all) {}
-                #expect(try Self.counts(ledger) == Self.once(0..<50))
+                let ledger = try QueueBench.ledger(queue, in: server.folder)
+                let seen = QueueBench.Seen(50)
+                let pipeline = try QueueBench.pipeline(queue, address, ledger) { seen.note($0) }
+                try await QueueBench.run(pipeline, until: seen.all) {}
+                #expect(try QueueBench.counts(ledger) == QueueBench.once(0..<50))
                 await ledger.close()
             }
 
@@ -242,14 +130,14 @@
                 var topology = RabbitMQTopology()
                 topology.add(RabbitMQQueue(queue, kind: .classic))
                 try await topology.declare(at: address, configuration: .quick)
-                let ledger = try Self.ledger(queue, in: server.folder)
+                let ledger = try QueueBench.ledger(queue, in: server.folder)
                 let producer = try RabbitMQSink(at: address, configuration: .quick)
-                let seen = Seen(600)
-                let pipeline = try Self.pipeline(queue, address, ledger) { seen.note($0) }
-                try await Self.run(pipeline, until: seen.all) {
+                let seen = QueueBench.Seen(600)
+                let pipeline = try QueueBench.pipeline(queue, address, ledger) { seen.note($0) }
+                try await QueueBench.run(pipeline, until: seen.all) {
                     for round in 0..<3 {
                         let messages = (round * 200..<(round + 1) * 200).map { OutgoingMessage.numbered($0, to: queue) }
-                        async let sent: Void = Self.sendAll(messages, producer)
+                        async let sent: Void = QueueBench.sendAll(messages, producer)
                         await seen.first.wait()
                         try await server.order("pause")
                         _ = await Latch().wait(atMost: .seconds(round == 1 ? 12 : 1), clock: ContinuousClock())
@@ -257,7 +145,7 @@
                         try await sent
                     }
                 }
-                #expect(try Self.counts(ledger) == Self.once(0..<600))
+                #expect(try QueueBench.counts(ledger) == QueueBench.once(0..<600))
                 await ledger.close()
                 await producer.close()
             }

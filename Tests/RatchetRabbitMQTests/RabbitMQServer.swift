@@ -105,5 +105,9 @@
 
         var url: String { "amqp://guest:guest@127.0.0.1:\(port)" }
         var address: RabbitMQAddress { get throws { try RabbitMQAddress(url) } }
+        /// The same server through the relay, which has to be ordered.
+        var relayedAddress: RabbitMQAddress {
+            get throws { try RabbitMQAddress("amqp://guest:guest@127.0.0.1:\(port + 5)") }
+        }
     }
 #endif

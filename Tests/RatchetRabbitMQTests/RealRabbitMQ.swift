@@ -51,8 +51,10 @@
 
     /// Publishes and waits, message by message: not as the sink does.
     enum PlainProducer {
-        static func send(_ messages: [OutgoingMessage], at address: RabbitMQAddress) async throws {
-            let batch = try OutgoingBatch(messages)
+        static func send(_ messages: some Sequence<OutgoingMessage> & Sendable, at address: RabbitMQAddress)
+            async throws
+        {
+            let batch = try OutgoingBatch(Array(messages))
             try await Asking.connected(to: address, .quick) { wire in
                 amqp_confirm_select(wire.connection, 1)
                 for entry in batch.entries {
