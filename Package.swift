@@ -117,6 +117,7 @@ let package = Package(
             dependencies: [
                 "Ratchet", "RatchetBroker",
                 .target(name: "RatchetKafka", condition: .when(traits: ["Kafka"])),
+                .target(name: "RatchetRabbitMQ", condition: .when(traits: ["RabbitMQ"])),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -272,6 +273,8 @@ package.targets += [
         name: "RatchetRabbitMQTests",
         dependencies: [
             .target(name: "CRabbitMQ", condition: .when(traits: ["RabbitMQ"])),
+            // Run as a program of its own, from beside the tests.
+            "Orders",
             "RatchetRabbitMQ", "Ratchet", "RatchetTesting", "Seeds",
             .product(name: "Logging", package: "swift-log"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

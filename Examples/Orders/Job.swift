@@ -14,9 +14,15 @@ struct Job: Service {
         do {
             try await cancelWhenGracefulShutdown {
                 try await publisher?.run()
-                let held = try await reading.held()
-                if publisher == nil { progress.published(held.values.reduce(0) { $0 + $1.count }) }
-                await pipeline.settled(through: held.mapValues(\.upperBound))
+                switch reading.contents {
+                case .log(let held):
+                    let held = try await held()
+                    if publisher == nil { progress.published(held.values.reduce(0) { $0 + $1.count }) }
+                    await pipeline.settled(through: held.mapValues(\.upperBound))
+                case .queue(let backlog):
+                    try await QueueEnding.wait(for: backlog, pipeline)
+                    progress.published(pipeline.statistics.delivered)
+                }
                 try Task.checkCancellation()
                 progress.complete()
             }

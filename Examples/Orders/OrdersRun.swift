@@ -70,18 +70,29 @@ struct OrdersRun: Sendable {
             )
         )
         try await group.run()
-        let held = try await reading.held().values.reduce(0) { $0 + $1.count }
-        return try await Summary(broker, ledger, published: held, before: before, progress: progress.current)
+        let count = try await reading.count(settled: try ledger.totals().settled)
+        return try await Summary(
+            broker,
+            ledger,
+            published: count.published,
+            waiting: count.waiting,
+            before: before,
+            progress: progress.current
+        )
     }
 
     private func reading(_ broker: Broker) async throws -> Reading {
         switch origin {
         case .input:
-            Reading(source: broker.subscribe(to: Billing.orders, as: Billing.group)) {
-                let partitions = try broker.describe(Billing.orders).partitions
-                return Dictionary(uniqueKeysWithValues: partitions.map { ($0.partition, $0.log) })
-            }
+            Reading(
+                source: broker.subscribe(to: Billing.orders, as: Billing.group),
+                contents: .log {
+                    let partitions = try broker.describe(Billing.orders).partitions
+                    return Dictionary(uniqueKeysWithValues: partitions.map { ($0.partition, $0.log) })
+                }
+            )
         case .kafka(let topic): try await topic.reading(logger)
+        case .rabbitMQ(let queue): try await queue.reading(logger)
         }
     }
 

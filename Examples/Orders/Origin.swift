@@ -11,13 +11,8 @@ enum Origin: Sendable {
     case input(Input, Repeats)
     /// In a topic of Kafka, to which others publish.
     case kafka(KafkaTopic)
-}
-
-/// What a pipeline reads from, and what is there to be read.
-struct Reading: Sendable {
-    let source: any Source
-    /// The offsets that each partition holds now.
-    let held: @Sendable () async throws -> [TopicPartition: Range<Int64>]
+    /// In a queue of RabbitMQ, to which others publish.
+    case rabbitMQ(RabbitMQOrders)
 }
 
 /// `kafka://HOST:PORT/TOPIC`.
@@ -46,7 +41,7 @@ struct KafkaTopic: Sendable, Hashable {
             do {
                 let source = try await kafka.subscribe(to: topic, as: Billing.group)
                 _ = try await kafka.logs(of: topic)
-                return Reading(source: source) { [topic] in try await kafka.logs(of: topic) }
+                return Reading(source: source, contents: .log { [topic] in try await kafka.logs(of: topic) })
             } catch {
                 throw Failure(.unusable, "topic '\(topic)' of Kafka at \(server): \(error)")
             }

@@ -8,7 +8,7 @@ import UnixSignals
 struct RunCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
-        abstract: "Publish purchases, or take them from a topic of others, and process each of them exactly once."
+        abstract: "Publish purchases, or take them from others' topic or queue, and process each of them exactly once."
     )
 
     @Option(help: "Read purchases from this file, one JSON object a line; - for standard input.")
@@ -17,7 +17,12 @@ struct RunCommand: AsyncParsableCommand {
     @Option(help: "Make up so many purchases instead.")
     var generate: Int?
 
-    @Option(help: "Process what a topic of Kafka holds instead: kafka://HOST:PORT/TOPIC.")
+    @Option(
+        help: """
+            Process what a topic of Kafka or a queue of RabbitMQ holds instead: kafka://HOST:PORT/TOPIC, \
+            amqp://HOST:PORT/VHOST/QUEUE.
+            """
+    )
     var source: String?
 
     @Option(help: "What the purchases are made up from, and which ones are repeated.")
@@ -40,8 +45,8 @@ struct RunCommand: AsyncParsableCommand {
         if source != nil, input != nil || generate != nil || duplicates != 0 {
             throw ValidationError("With --source nothing is published: leave out --input, --generate and --duplicates.")
         }
-        if let source, KafkaTopic(source) == nil {
-            throw ValidationError("--source must be kafka://HOST:PORT/TOPIC.")
+        if let source, foreign(source) == nil {
+            throw ValidationError("--source must be kafka://HOST:PORT/TOPIC or amqp://HOST:PORT/VHOST/QUEUE.")
         }
         if let generate, generate < 0 { throw ValidationError("--generate must be 0 or more.") }
         guard 0...1 ~= duplicates else { throw ValidationError("--duplicates must be 0 to 1.") }
@@ -69,9 +74,13 @@ struct RunCommand: AsyncParsableCommand {
     }
 
     private func origin() throws -> Origin {
-        if let topic = source.flatMap({ KafkaTopic($0) }) { return .kafka(topic) }
+        if let origin = source.flatMap({ foreign($0) }) { return origin }
         let input = try input.map { try Input.open($0) } ?? .generated(count: generate ?? 100_000, seed: seed)
         return .input(input, Repeats(share: duplicates, seed: seed))
+    }
+
+    private func foreign(_ source: String) -> Origin? {
+        KafkaTopic(source).map { .kafka($0) } ?? RabbitMQOrders(source).map { .rabbitMQ($0) }
     }
 
     private func makeLogger() -> Logger {

@@ -3,8 +3,10 @@ import RatchetBroker
 
 /// What came of everything in a state folder, and of this run.
 struct Summary: Sendable {
-    /// Messages in the topic of the purchases.
+    /// Messages in the topic of the purchases; of a queue, those that were taken from it and those that wait in it.
     var published = 0
+    /// Messages that wait in the queue.
+    var waiting = 0
     var totals: LedgerTotals
     /// What the totals were before this run.
     var before: LedgerTotals
@@ -21,10 +23,12 @@ struct Summary: Sendable {
         _ broker: Broker,
         _ ledger: Ledger,
         published: Int,
+        waiting: Int,
         before: LedgerTotals,
         progress: RunProgress.State
     ) async throws {
         self.published = published
+        self.waiting = waiting
         self.before = before
         self.progress = progress
         totals = try ledger.totals()
@@ -39,7 +43,7 @@ struct Summary: Sendable {
     }
 
     /// Whether everything was published and processed, and all receipts were sent.
-    var isComplete: Bool { progress.isComplete && unsent == 0 && progress.oversized.count == 0 }
+    var isComplete: Bool { progress.isComplete && waiting == 0 && unsent == 0 && progress.oversized.count == 0 }
 
     /// The summary for programs, on one line.
     var json: String {
@@ -51,4 +55,9 @@ struct Summary: Sendable {
         let numbers = fields.map { "\"\($0)\":\($1)" }.joined(separator: ",")
         return "{\(numbers),\"seconds\":\(Text.decimal(seconds, 3))}"
     }
+}
+
+extension LedgerTotals {
+    /// Messages of which it is known what became of them.
+    var settled: Int { processed + duplicates + redelivered + deadLettered + discarded }
 }

@@ -21,6 +21,19 @@
             }
         }
 
+        /// What waits in the queue; `notFound` where it is not there.
+        func backlog(of queue: String) throws(RabbitMQError) -> RabbitMQBacklog {
+            let found = queue.withBytes { queue in
+                amqp_queue_declare(connection, Self.channel, queue, 1, 0, 0, 0, amqp_table_t())
+            }
+            let counts = found.map { (Int($0.pointee.message_count), Int($0.pointee.consumer_count)) }
+            try check("queue '\(queue)'")
+            guard let (waiting, consumers) = counts else {
+                throw broken(RabbitMQError(.protocolViolation, "no answer about queue '\(queue)', \(address)"))
+            }
+            return RabbitMQBacklog(waiting: waiting, consumers: consumers)
+        }
+
         /// Whether the exchange is there; makes none.
         func hasExchange(_ name: String) throws(RabbitMQError) -> Bool {
             try isThere("exchange '\(name)'") {

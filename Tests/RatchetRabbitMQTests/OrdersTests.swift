@@ -1,0 +1,135 @@
+#if RabbitMQ
+    import FoundationEssentials
+    import Ratchet
+    import Seeds
+    import Testing
+
+    @testable import RatchetRabbitMQ
+
+    extension RabbitMQ {
+        /// The example `orders` over a real queue, as a program of its own.
+        @Suite struct OrdersTests {
+            /// What `orders --json` prints.
+            private struct Report: Decodable {
+                let published, processed, duplicates, deadLettered, customers, totalCents, receipts: Int
+
+                init(_ end: ExampleProgram.End) throws {
+                    self = try JSONDecoder().decode(Report.self, from: Data(end.output.utf8))
+                }
+            }
+
+            private static func arguments(_ queue: String, _ server: RabbitMQServer, _ state: String) -> [String] {
+                ["--source", "\(server.url)/%2F/\(queue)", "--state", state, "--json"]
+            }
+
+            /// What the ledger of a run, which may be running, has settled.
+            private static func settled(_ state: String) throws -> Int {
+                guard FileManager.default.fileExists(atPath: "\(state)/ledger") else { return 0 }
+                let reader = try LedgerReader(at: "\(state)/ledger")
+                defer { reader.close() }
+                let totals = try reader.totals()
+                return totals.processed + totals.duplicates
+            }
+
+            /// Waits until so much is settled, or the run is over: a process tells nobody how far it is.
+            private static func reach(_ count: Int, _ state: String, _ run: ExampleProgram) async throws {
+                while !run.isOver, try settled(state) < count {
+                    _ = await Latch().wait(atMost: .milliseconds(20), clock: ContinuousClock())
+                    try Task.checkCancellation()
+                }
+            }
+
+            /// Some of them twice, the second time behind the others.
+            private static func messages(
+                _ lines: ArraySlice<[UInt8]>,
+                to queue: String,
+                _ random: inout SeededRandom
+            ) -> [OutgoingMessage] {
+                let again = lines.filter { _ in random.chance(30) }
+                return (lines + again).map { OutgoingMessage(to: queue, key: nil as [UInt8]?, payload: $0) }
+            }
+
+            @Test(
+                "Purchases of a shop, 30 % of them twice, ten kills of the consumer, ten of the server: each counts once",
+                arguments: Seed.some(1)
+            )
+            func killed(_ seed: Seed) async throws {
+                var random = seed.random
+                let (server, queue) = (try await RabbitMQServer.running(), "purchases")
+                var topology = RabbitMQTopology()
+                topology.add(RabbitMQQueue(queue))
+                try await topology.declare(at: try server.address, configuration: .quick)
+                let producer = try RabbitMQSink(at: try server.address, configuration: .quick)
+                let purchases = try ShopPurchases(seed)
+                let state = "\(server.folder)/orders"
+                let share = (purchases.lines.count + 9) / 10
+                var sent = 0
+                for round in 0..<10 {
+                    let lines = purchases.lines.dropFirst(round * share).prefix(share)
+                    let messages = Self.messages(lines, to: queue, &random)
+                    let before = try Self.settled(state)
+                    sent += messages.count
+                    async let sending: Void = QueueBench.sendAll(messages, producer)
+                    let run = try ExampleProgram(
+                        "orders",
+                        Self.arguments(queue, server, state),
+                        writingTo: "\(server.folder)/orders-\(round)"
+                    )
+                    try await Self.reach(before + random.below(share / 2), state, run)
+                    // A queue that was just made has no leader after a crash, confirmed messages or not.
+                    if round == 0 { _ = await Latch().wait(atMost: .seconds(15), clock: ContinuousClock()) }
+                    try await server.crash()
+                    // In the middle of what is left after that, or of nothing.
+                    try await Self.reach(before + share / 2 + random.below(share / 2), state, run)
+                    run.kill()
+                    let end = try await run.end()
+                    #expect(end.code == nil || end.code == 0, "\(seed): \(end.errors)")
+                    try await sending
+                }
+                await producer.close()
+                let report = try await Self.finish(queue, server, state)
+                print("orders killed: \(report), \(sent) sent")
+                #expect(
+                    report.processed == purchases.lines.count && report.receipts == purchases.lines.count,
+                    "\(seed)"
+                )
+                #expect(report.customers == purchases.balances.count && report.totalCents == purchases.totalCents)
+                #expect(report.deadLettered == 0 && report.duplicates >= sent - purchases.lines.count, "\(seed)")
+                let balances = try await ExampleProgram(
+                    "orders",
+                    ["balances", "--state", state],
+                    writingTo: "\(server.folder)/balances"
+                ).end()
+                #expect(balances.output == purchases.listing, "\(seed)")
+            }
+
+            /// Runs it until it says that all is done.
+            private static func finish(
+                _ queue: String,
+                _ server: RabbitMQServer,
+                _ state: String
+            ) async throws -> Report {
+                while true {
+                    let file = "\(server.folder)/orders-finish"
+                    let end = try await ExampleProgram("orders", arguments(queue, server, state), writingTo: file).end()
+                    if end.code == 0 { return try Report(end) }
+                    // It takes the queue for empty while the last of its messages are on their way.
+                    try #require(end.errors.contains("run it again"), "\(end.errors)")
+                }
+            }
+
+            @Test("A queue that is not there is named, and no password")
+            func missing() async throws {
+                let server = try await RabbitMQServer.running()
+                let file = "\(server.folder)/orders-missing"
+                let end = try await ExampleProgram(
+                    "orders",
+                    Self.arguments("nowhere", server, "\(file).state"),
+                    writingTo: file
+                ).end()
+                #expect(end.code == 2 && end.output == "")
+                #expect(end.errors.contains("'nowhere'") && !end.errors.contains("guest:"), "\(end.errors)")
+            }
+        }
+    }
+#endif
