@@ -151,6 +151,8 @@ let package = Package(
             name: "LossLab",
             dependencies: [
                 "Ratchet", "RatchetBroker", "RatchetTesting",
+                .target(name: "CRabbitMQ", condition: .when(traits: ["RabbitMQ"])),
+                .target(name: "RatchetRabbitMQ", condition: .when(traits: ["RabbitMQ"])),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
@@ -274,7 +276,7 @@ package.targets += [
         dependencies: [
             .target(name: "CRabbitMQ", condition: .when(traits: ["RabbitMQ"])),
             // Run as a program of its own, from beside the tests.
-            "Orders",
+            "Orders", "LossLab",
             "RatchetRabbitMQ", "Ratchet", "RatchetTesting", "Seeds",
             .product(name: "Logging", package: "swift-log"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

@@ -12,11 +12,12 @@ struct Act: AsyncParsableCommand {
     @Argument(help: "The step's number, from 0.") var step: Int
     @Argument(help: "The folder.") var folder: String
     @Argument(help: "How many messages are sent.") var messages: Int
+    @OptionGroup var server: BrokerServer
 
     func run() async throws {
-        guard let variant = Side(rawValue: side).flatMap({ Experiment.named(experiment)?[$0] }),
+        guard let variant = Side(rawValue: side).flatMap({ server.experiments.named(experiment)?[$0] }),
             variant.steps.indices.contains(step)
         else { throw ValidationError("There is no step \(step) of '\(experiment)', \(side).") }
-        try await variant.steps[step].body(Lab(folder: folder, messages: messages))
+        try await variant.steps[step].body(Lab(folder: folder, messages: messages, server: server))
     }
 }

@@ -11,8 +11,19 @@ struct Experiment: Sendable {
     let title: String
     /// What that does without the cure.
     let harm: Harm
+    /// Whether a real broker has to be killed for it.
+    let killsServer: Bool
     let leak: Variant
     let cure: Variant
+
+    init(name: String, title: String, harm: Harm, killsServer: Bool = false, leak: Variant, cure: Variant) {
+        self.name = name
+        self.title = title
+        self.harm = harm
+        self.killsServer = killsServer
+        self.leak = leak
+        self.cure = cure
+    }
 
     subscript(side: Side) -> Variant {
         switch side {
@@ -21,10 +32,9 @@ struct Experiment: Sendable {
         }
     }
 
+    /// With the broker in the process.
     static let all =
         ProducerExperiments.all + StorageExperiments.all + ReplicationExperiments.all + ConsumerExperiments.all
-
-    static func named(_ name: String) -> Experiment? { all.first { $0.name == name } }
 }
 
 enum Side: String, CaseIterable, Sendable {
@@ -69,4 +79,8 @@ struct Step: Sendable {
 
     /// A step whose process dies of SIGKILL, by its own hand.
     static func dies(_ body: @escaping @Sendable (Lab) async throws -> Void) -> Step { Step(end: .killed, body: body) }
+}
+
+extension [Experiment] {
+    func named(_ name: String) -> Experiment? { first { $0.name == name } }
 }

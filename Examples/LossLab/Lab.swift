@@ -16,6 +16,8 @@ struct Lab: Sendable {
 
     let folder: String
     let messages: Int
+    /// A broker that is not in the process, if there is one.
+    let server: BrokerServer
 
     var effectFile: String { "\(folder)/effects" }
     var ledger: String { "\(folder)/ledger" }
@@ -60,7 +62,7 @@ struct Lab: Sendable {
 
     // MARK: Broker and ledger
 
-    private static let logger: Logger = {
+    static let logger: Logger = {
         var logger = Logger(label: "loss-lab") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = .critical
         return logger

@@ -14,7 +14,8 @@ struct LossLab: AsyncParsableCommand {
             A message is lost when its sender believes that it was sent (the send returned normally, or nobody asked what \
             became of it) and it had no effect. The outcome of a send that timed out is unknown: a column of its own.
 
-            Experiments: \(Experiment.all.map(\.name).joined(separator: ", ")).
+            Experiments: \(Experiment.all.map(\.name).joined(separator: ", ")). With --broker some of these are made with a \
+            real RabbitMQ, and some that only it can show.
             """,
         subcommands: [Collect.self, Act.self]
     )
@@ -28,18 +29,21 @@ struct LossLab: AsyncParsableCommand {
     @Option(help: "How many messages each experiment sends, 100 to 10,000.")
     var messages = 1_000
 
+    @OptionGroup var server: BrokerServer
+
     func validate() throws {
         guard 100...10_000 ~= messages else {
             throw ValidationError("--messages is 100 to 10,000, not \(messages).")
         }
-        for name in only where Experiment.named(name) == nil {
-            let names = Experiment.all.map(\.name).joined(separator: ", ")
+        let all = server.experiments
+        for name in only where all.named(name) == nil {
+            let names = all.map(\.name).joined(separator: ", ")
             throw ValidationError("There is no experiment '\(name)'. There are: \(names).")
         }
     }
 
     func run() async throws {
-        let experiments = Experiment.all.filter { only.isEmpty || only.contains($0.name) }
+        let experiments = server.experiments.filter { only.isEmpty || only.contains($0.name) }
         let results = try await interruptible { try await runAll(experiments) }
         Terminal.output.write(json ? try ExperimentResult.json(results) : ExperimentResult.table(results))
         let surprises = results.flatMap(\.surprises)
@@ -56,7 +60,13 @@ struct LossLab: AsyncParsableCommand {
             var tallies: [Tally] = []
             for side in Side.allCases {
                 progress.begin(experiment, side, number: results.count + 1)
-                let run = SideRun(experiment: experiment, side: side, messages: messages, progress: progress)
+                let run = SideRun(
+                    experiment: experiment,
+                    side: side,
+                    messages: messages,
+                    server: server,
+                    progress: progress
+                )
                 tallies.append(try await run.tally())
                 progress.end(tallies[tallies.count - 1])
             }

@@ -12,13 +12,14 @@ struct SideRun: Sendable {
     let experiment: Experiment
     let side: Side
     let messages: Int
+    let server: BrokerServer
     let progress: ProgressLine
 
     func tally() async throws -> Tally {
         let folder = FileManager.default.temporaryDirectory.appending(path: "loss-lab-\(UUID().uuidString)").path()
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
         defer { try? FileManager.default.removeItem(atPath: folder) }
-        let lab = Lab(folder: folder, messages: messages)
+        let lab = Lab(folder: folder, messages: messages, server: server)
         let account = try await OwnProgram.collect(into: lab.effectFile) { collector in
             try await runSteps(lab, collector)
         }
@@ -33,7 +34,8 @@ struct SideRun: Sendable {
         var account = Account()
         for (number, step) in experiment[side].steps.enumerated() {
             try lab.keep(account)
-            let arguments = [experiment.name, side.rawValue, "\(number)", lab.folder, "\(messages)"]
+            let names = [experiment.name, side.rawValue, "\(number)", lab.folder, "\(messages)"]
+            let arguments = names + server.arguments
             let end = try await OwnProgram.act(arguments) { lines in
                 for line in lines { account.note(line) }
                 progress.update(account)
