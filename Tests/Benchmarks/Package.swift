@@ -3,12 +3,18 @@ import PackageDescription
 
 let package = Package(
     name: "benchmarks",
-    traits: [.trait(name: "Kafka", description: "The benchmark over Kafka; needs librdkafka-dev.")],
+    traits: [
+        .trait(name: "Kafka", description: "The benchmark over Kafka; needs librdkafka-dev."),
+        .trait(name: "RabbitMQ", description: "The benchmark over RabbitMQ; needs librabbitmq-dev."),
+    ],
     dependencies: [
         .package(
             name: "ratchet",
             path: "../..",
-            traits: [.trait(name: "Kafka", condition: .when(traits: ["Kafka"]))]
+            traits: [
+                .trait(name: "Kafka", condition: .when(traits: ["Kafka"])),
+                .trait(name: "RabbitMQ", condition: .when(traits: ["RabbitMQ"])),
+            ]
         ),
         // The command lines of the benchmarks, as in the library's own examples.
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -39,6 +45,22 @@ let package = Package(
             dependencies: [
                 "CBaseline", "CServers", .product(name: "Ratchet", package: "ratchet"),
                 .product(name: "RatchetBroker", package: "ratchet"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ]
+        ),
+        // Without the trait these are empty, and librabbitmq is not looked for.
+        .systemLibrary(name: "CSystemRabbitMQ", pkgConfig: "librabbitmq", providers: [.apt(["librabbitmq-dev"])]),
+        .target(
+            name: "CPlainRabbitMQ",
+            dependencies: [.target(name: "CSystemRabbitMQ", condition: .when(traits: ["RabbitMQ"]))],
+            cSettings: [.unsafeFlags(["-O2"]), .define("RABBITMQ", .when(traits: ["RabbitMQ"]))]
+        ),
+        .executableTarget(
+            name: "RabbitMQBenchmark",
+            dependencies: [
+                "CPlainRabbitMQ", .product(name: "Ratchet", package: "ratchet"),
+                .product(name: "RatchetRabbitMQ", package: "ratchet", condition: .when(traits: ["RabbitMQ"])),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]

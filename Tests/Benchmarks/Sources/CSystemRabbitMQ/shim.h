@@ -1,0 +1,4 @@
+#pragma once
+#include <sys/time.h>
+#include <amqp.h>
+#include <amqp_tcp_socket.h>
