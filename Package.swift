@@ -275,7 +275,7 @@ package.targets += [
         name: "RatchetRabbitMQTests",
         dependencies: [
             .target(name: "CRabbitMQ", condition: .when(traits: ["RabbitMQ"])),
-            // Run as a program of its own, from beside the tests.
+            // Run as programs of their own, from beside the tests.
             "Orders", "LossLab",
             "RatchetRabbitMQ", "Ratchet", "RatchetTesting", "Seeds",
             .product(name: "Logging", package: "swift-log"),
