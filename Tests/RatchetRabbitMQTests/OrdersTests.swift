@@ -49,11 +49,13 @@
                 return (lines + again).map { OutgoingMessage(to: queue, key: nil as [UInt8]?, payload: $0) }
             }
 
+            /// `RATCHET_RABBITMQ_KILLS` kills of the consumer and as many of the server: three unless it says more.
             @Test(
-                "Purchases of a shop, 30 % of them twice, ten kills of the consumer, ten of the server: each counts once",
+                "Purchases of a shop, 30 % of them twice, kills of the consumer and of the server: each counts once",
                 arguments: Seed.some(1)
             )
             func killed(_ seed: Seed) async throws {
+                let kills = ProcessInfo.processInfo.environment["RATCHET_RABBITMQ_KILLS"].flatMap { Int($0) } ?? 3
                 var random = seed.random
                 let (server, queue) = (try await RabbitMQServer.running(), "purchases")
                 var topology = RabbitMQTopology()
@@ -62,9 +64,9 @@
                 let producer = try RabbitMQSink(at: try server.address, configuration: .quick)
                 let purchases = try ShopPurchases(seed)
                 let state = "\(server.folder)/orders"
-                let share = (purchases.lines.count + 9) / 10
+                let share = (purchases.lines.count + kills - 1) / kills
                 var sent = 0
-                for round in 0..<10 {
+                for round in 0..<kills {
                     let lines = purchases.lines.dropFirst(round * share).prefix(share)
                     let messages = Self.messages(lines, to: queue, &random)
                     let before = try Self.settled(state)
