@@ -64,6 +64,15 @@
             ear.release()
         }
 
+        /// Whether a group's member that was never told its partitions must not be destroyed now: librdkafka before 2.3.0
+        /// aborts the process where a member of a cooperative group has joined and has not heard of its first assignment
+        /// (its change #4381). It is left as it is then, closed, with its threads and their memory.
+        var isMidJoin: Bool {
+            guard rd_kafka_version() < 0x0203_0000, let id = rd_kafka_memberid(handle) else { return false }
+            defer { rd_kafka_mem_free(handle, id) }
+            return id.pointee != 0
+        }
+
         /// Why the client can do nothing more, nil while it can.
         var fatalError: KafkaError? {
             var text = [CChar](repeating: 0, count: 512)

@@ -8,6 +8,7 @@
         func handle(_ rebalance: ConsumerListener.Rebalance) {
             let isEnded = state.withLock { $0.hasEnded }
             if rebalance.isAssignment {
+                wasAssigned = true
                 // Each is fetched once it is started; until then the member has them, and nothing of them.
                 check(
                     PartitionList([PartitionList.Entry]()).withList { rd_kafka_incremental_assign(member.handle, $0) }

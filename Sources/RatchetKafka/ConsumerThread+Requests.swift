@@ -57,6 +57,8 @@
         /// Leaves the group: whatever is left of its partitions is given back at once.
         func leave() {
             endRevocation()
+            // Asked before it leaves, which takes its id away.
+            let isMidJoin = !wasAssigned && member.isMidJoin
             if let error = rd_kafka_consumer_close_queue(member.handle, memberQueue) {
                 logger.warning(
                     "leaving the group",
@@ -81,7 +83,13 @@
             rd_kafka_consumer_close(fetcher.handle)
             for queue in [memberQueue, fetcherQueue] { rd_kafka_queue_destroy(queue) }
             fetcher.destroy()
-            member.destroy()
+            if isMidJoin, !wasAssigned {
+                logger.notice(
+                    "the member left as it joined: librdkafka before 2.3.0 cannot free it, and its threads stay"
+                )
+            } else {
+                member.destroy()
+            }
             ended.open()
         }
     }

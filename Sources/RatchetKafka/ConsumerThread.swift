@@ -38,6 +38,8 @@
         /// The partitions that librdkafka was told to fetch, in the order of their starts.
         var started: [PartitionQueue] = []
         var questions: [Question] = []
+        /// The group has told the member its partitions once, if only that it has none.
+        var wasAssigned = false
         var commits: [(number: UInt, continuation: CheckedContinuation<Void, any Error>)] = []
         var nextCommit: UInt = 1
         private var encoder = RecordEncoder()

@@ -15,6 +15,7 @@
     ///
     ///     topic NAME PARTITIONS       makes a topic
     ///     down BROKER, up BROKER      cuts a broker off, or has it back
+    ///     slow BROKER MILLISECONDS    answers so much later
     ///     errors APIKEY CODE COUNT    has the next requests of a kind answered with an error
     ///     topic-error NAME CODE       has requests for a topic's metadata answered with an error, 0 for none
     @main
@@ -47,6 +48,8 @@
                 return rd_kafka_mock_topic_create(cluster, words[1], numbers[2], 3) == RD_KAFKA_RESP_ERR_NO_ERROR
             case ("down", 2): return rd_kafka_mock_broker_set_down(cluster, numbers[1]) == RD_KAFKA_RESP_ERR_NO_ERROR
             case ("up", 2): return rd_kafka_mock_broker_set_up(cluster, numbers[1]) == RD_KAFKA_RESP_ERR_NO_ERROR
+            case ("slow", 3):
+                return rd_kafka_mock_broker_set_rtt(cluster, numbers[1], numbers[2]) == RD_KAFKA_RESP_ERR_NO_ERROR
             case ("errors", 4):
                 let errors = Array(repeating: rd_kafka_resp_err_t(numbers[2]), count: Int(numbers[3]))
                 rd_kafka_mock_push_request_errors_array(cluster, Int16(numbers[1]), errors.count, errors)

@@ -29,6 +29,28 @@
             )
         }
 
+        @Test("Members that leave at whatever moment of their joining leave the process alive, and the group to others")
+        func leavesAsItJoins() async throws {
+            let cluster = try MockCluster()
+            let topic = try await cluster.newTopic()
+            for broker in 1...3 { try cluster.process.tell("slow \(broker) 300") }
+            let group = MockCluster.newName("group")
+            try await withThrowingTaskGroup(of: Void.self) { tasks in
+                for step in 1...40 {
+                    let session = try await session(cluster, topic, "\(group)-\(step)")
+                    tasks.addTask {
+                        // From before it knows its group's coordinator until after its first assignment.
+                        _ = await Latch().wait(atMost: .milliseconds(200) * step, clock: ContinuousClock())
+                        await session.close()
+                    }
+                }
+                try await tasks.waitForAll()
+            }
+            let next = try await session(cluster, topic, "\(group)-20")
+            #expect(try await next.assigned().map(\.partition) == [TopicPartition(topic, 0)])
+            await next.close()
+        }
+
         @Test("What kcat sends arrives with its key and headers, in the partition of its key")
         func kcat() async throws {
             let cluster = try MockCluster()
