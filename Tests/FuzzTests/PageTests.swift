@@ -44,7 +44,7 @@ struct PageTests {
 
     private static func open(_ path: String, checksPages: Bool) throws -> Environment {
         var configuration = Environment.Configuration()
-        configuration.mapSize = 1 << 30
+        configuration.mapSize = 64 << 20
         configuration.quota = 1 << 30
         configuration.durability = .unsynced
         configuration.checksPages = checksPages

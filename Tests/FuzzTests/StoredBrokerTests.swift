@@ -12,7 +12,7 @@ struct StoredBrokerTests {
         var configuration = Broker.Configuration()
         configuration.logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         configuration.isDurable = false
-        configuration.maximumBytes = 1 << 30
+        configuration.maximumBytes = 64 << 20
         return configuration
     }
 

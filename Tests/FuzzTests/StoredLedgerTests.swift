@@ -15,8 +15,8 @@ struct StoredLedgerTests {
         var configuration = Ledger.Configuration()
         configuration.logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         configuration.isDurable = false
-        configuration.mapSize = 1 << 30
-        configuration.quota = 1 << 30
+        configuration.mapSize = 64 << 20
+        configuration.quota = 64 << 20
         return try Ledger(at: path, configuration: configuration)
     }
 

@@ -75,7 +75,7 @@ struct StoredRows {
 
     private static func withEnvironment<R>(at path: String, _ body: (Environment) throws -> R) throws -> R {
         var configuration = Environment.Configuration()
-        configuration.mapSize = 4 << 30
+        configuration.mapSize = 64 << 20
         configuration.durability = .unsynced
         let environment = try Environment.open(at: path, configuration: configuration)
         defer { environment.close() }
