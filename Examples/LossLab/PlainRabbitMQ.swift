@@ -197,9 +197,17 @@
         private func check(_ what: String) throws { try check(amqp_get_rpc_reply(connection), what) }
 
         private func check(_ reply: amqp_rpc_reply_t, _ what: String) throws {
-            guard reply.reply_type == AMQP_RESPONSE_NORMAL else {
-                throw LabError("RabbitMQ: \(what) failed: \(reply.reply_type.rawValue) \(reply.library_error)")
+            guard reply.reply_type != AMQP_RESPONSE_NORMAL else { return }
+            throw LabError("RabbitMQ: \(what) failed: \(Self.reason(reply))")
+        }
+
+        private static func reason(_ reply: amqp_rpc_reply_t) -> String {
+            guard reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION, let decoded = reply.reply.decoded else {
+                return String(cString: amqp_error_string2(reply.library_error))
             }
+            // A channel's close and a connection's begin with the code and the text.
+            let text = decoded.assumingMemoryBound(to: amqp_channel_close_t.self).pointee.reply_text
+            return String(decoding: UnsafeRawBufferPointer(start: text.bytes, count: text.len), as: UTF8.self)
         }
 
         private func withBytes<R>(_ text: String, _ body: (amqp_bytes_t) throws -> R) rethrows -> R {

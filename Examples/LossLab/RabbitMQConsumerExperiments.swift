@@ -38,7 +38,7 @@
                 [
                     sendAll, sendSomeAgain,
                     .dies { lab in
-                        try await process(lab, DyingQueueSource(try subscription(lab)), untilDone: false)
+                        try await process(lab, DyingSource(try subscription(lab)), untilDone: false)
                     },
                     .works { lab in try await process(lab, try subscription(lab)) },
                 ]
@@ -146,45 +146,5 @@
                 try await ContinuousClock().sleep(for: .milliseconds(20))
             }
         }
-    }
-
-    /// A queue whose process dies as the first ack is about to be sent.
-    private struct DyingQueueSource: Source {
-        private let base: RabbitMQSubscription
-
-        init(_ base: RabbitMQSubscription) { self.base = base }
-
-        var cluster: String { base.cluster }
-        var group: String { base.group }
-        var system: String { base.system }
-        var model: SourceModel { base.model }
-
-        func open() async throws -> any SourceSession { DyingQueueSession(base: try await base.open()) }
-    }
-
-    private final class DyingQueueSession: QueueSession {
-        private let base: any SourceSession
-
-        init(base: any SourceSession) { self.base = base }
-
-        func ack(_ acks: [QueueAck]) async throws { OwnProcess.die() }
-
-        func next() async throws -> SourceEvent { try await base.next() }
-
-        func start(_ partition: TopicPartition, at offset: Int64, generation: Int64) async throws {
-            try await base.start(partition, at: offset, generation: generation)
-        }
-
-        func setPaused(_ paused: Bool, _ partition: TopicPartition) { base.setPaused(paused, partition) }
-
-        func commit(_ commits: [OffsetCommit]) async throws { try await base.commit(commits) }
-
-        func release(_ partitions: [TopicPartition]) async { await base.release(partitions) }
-
-        func message(at offset: Int64, of partition: TopicPartition) async throws -> Message? {
-            try await base.message(at: offset, of: partition)
-        }
-
-        func close() async { await base.close() }
     }
 #endif

@@ -35,7 +35,7 @@
                 try await lab.server.order(.pause)
                 try client.publish(rest, to: lab.queue)
                 lab.tell(.sent, rest)
-                try await lab.restart()
+                try await restart(lab)
             }
         }
 
@@ -95,7 +95,15 @@
             let open = lab.ids.dropFirst(lab.messages / 2).prefix(10)
             try client.publish(open, to: lab.queue)
             lab.tell(.sent, open)
+            try await restart(lab)
+        }
+
+        /// Has the server die and come back, with the queue: one that was made a moment before may be gone.
+        private static func restart(_ lab: Lab) async throws {
             try await lab.restart()
+            let client = try lab.client()
+            try client.declare(lab.queue)
+            client.close()
         }
 
         private static let transactRest = Step.works { lab in
