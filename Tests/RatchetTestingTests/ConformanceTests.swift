@@ -5,7 +5,7 @@ import Testing
 @Suite struct ConformanceTests {
     static let featuresInMemory = InProcessBroker.features.union(.holes)
     static let featuresOnDisk = featuresInMemory.union([.restarts, .eviction])
-    static let queueFeaturesOnDisk = InProcessBroker.queueFeatures.union([.restarts, .eviction])
+    static let queueFeaturesOnDisk = InProcessBroker.queueFeatures.union([.restarts, .eviction, .acksForGood])
 
     /// Against what hangs, and not against a machine that is busy: the simulations beside it have its processors for
     /// minutes.

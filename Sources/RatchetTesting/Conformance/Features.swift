@@ -38,10 +38,14 @@ public struct Features: OptionSet, Sendable, Hashable, CustomStringConvertible {
     /// A member that is silent for too long is taken for dead: ``BrokerUnderTest/evictSilent()``. The suite's checks must
     /// then run one after another.
     public static let eviction = Features(rawValue: 1 << 12)
+    /// An ack that has returned holds across a restart. A queue without it, such as AMQP's, may deliver again what was
+    /// acked a moment before.
+    public static let acksForGood = Features(rawValue: 1 << 13)
 
     private static let names = [
         "log", "partitions", "keysToPartitions", "commitMetadata", "fencing", "cooperativeRevocation", "topicIDs",
         "retention", "holes", "sizeLimit", "restarts", "queue", "eviction",
+        "acksForGood",
     ]
 
     /// The features' names, with a `+` between them.

@@ -24,24 +24,27 @@ enum QueueChecks {
                 )
             }
         },
-        Promise("What was acked is done after a restart, and what was not comes again", [.queue, .restarts]) { trial in
-            let (topic, group) = (try await trial.topic(), trial.newName())
-            let sent = ["a", "b", "c", "d"].map {
-                OutgoingMessage(to: topic, key: nil as [UInt8]?, payload: Array($0.utf8))
-            }
-            let failures: [SinkFailure] = try await trial.broker.sink().send(OutgoingBatch(sent))
-            try trial.expect(
-                failures.isEmpty,
-                "expected all messages to be taken, and these failed: \(brief(failures))"
-            )
+        Promise("What was confirmed and not acked comes again after a restart", [.queue, .restarts]) { trial in
+            let (topic, group) = (try await confirmed(["a", "b"], trial), trial.newName())
+            let first = try await trial.join(group, topic, as: "the first member")
+            _ = try await first.started()
+            try await first.expect(["a", "b"])
+            let second = try await rejoin(trial, first, group, topic)
+            _ = try await second.started()
+            try await second.expect(["a", "b"])
+            try await trial.produce(["c"], to: topic)
+            try await second.expect(["c"])
+        },
+        Promise(
+            "What was acked is done after a restart, and what was not comes again",
+            [.queue, .restarts, .acksForGood]
+        ) { trial in
+            let (topic, group) = (try await confirmed(["a", "b", "c", "d"], trial), trial.newName())
             let first = try await trial.join(group, topic, as: "the first member")
             let assignment = try await first.started()
             let messages = try await first.expect(["a", "b", "c", "d"])
             try await ack(trial, first, assignment, [messages[0].offset, messages[2].offset])
-            await first.close()
-            trial.note("the broker is restarted")
-            try await trial.broker.restart()
-            let second = try await trial.join(group, topic, as: "the second member")
+            let second = try await rejoin(trial, first, group, topic)
             let next = try await second.started()
             for message in try await second.expect(["b", "d"]) { try await ack(trial, second, next, [message.offset]) }
             try await trial.produce(["e"], to: topic)
@@ -83,6 +86,28 @@ enum QueueChecks {
             try await second.expect(["a"])
         },
     ]
+
+    /// A new topic with these messages, which the sink has confirmed.
+    private static func confirmed(_ texts: [String], _ trial: Trial) async throws -> String {
+        let topic = try await trial.topic()
+        let sent = texts.map { OutgoingMessage(to: topic, key: nil as [UInt8]?, payload: Array($0.utf8)) }
+        let failures: [SinkFailure] = try await trial.broker.sink().send(OutgoingBatch(sent))
+        try trial.expect(failures.isEmpty, "expected all messages to be taken, and these failed: \(brief(failures))")
+        return topic
+    }
+
+    /// A member of the same group, after the first one has left and the broker was restarted.
+    private static func rejoin(
+        _ trial: Trial,
+        _ first: GroupTrialMember,
+        _ group: String,
+        _ topic: String
+    ) async throws -> GroupTrialMember {
+        await first.close()
+        trial.note("the broker is restarted")
+        try await trial.broker.restart()
+        return try await trial.join(group, topic, as: "the second member")
+    }
 
     private static func ack(
         _ trial: Trial,
