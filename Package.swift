@@ -277,7 +277,7 @@ package.targets += [
             .target(name: "CRabbitMQ", condition: .when(traits: ["RabbitMQ"])),
             // Run as programs of their own, from beside the tests.
             "Orders", "LossLab",
-            "RatchetRabbitMQ", "Ratchet", "RatchetTesting", "Seeds",
+            "RatchetRabbitMQ", "Ratchet", "RatchetTesting", "Purchases", "Seeds",
             .product(name: "Logging", package: "swift-log"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         ],
