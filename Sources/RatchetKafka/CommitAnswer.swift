@@ -9,6 +9,11 @@
             RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST, RD_KAFKA_RESP_ERR__FENCED,
         ]
 
+        /// Nothing is wrong, and the group takes commits again once it has rebalanced.
+        static func isRebalancing(_ commit: ConsumerListener.Committed) -> Bool {
+            ([commit.code] + commit.entries.map(\.code)).contains(RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS)
+        }
+
         /// Throws unless all was committed.
         static func check(_ commit: ConsumerListener.Committed) throws {
             try check(commit.code, "the commit")

@@ -31,27 +31,6 @@
             throw KafkaError(taking: error, "starting \(place.partitions)")
         }
 
-        func commit(_ list: PartitionList, _ continuation: CheckedContinuation<Void, any Error>) {
-            let number = nextCommit
-            nextCommit += 1
-            if let error = member.commit(list, number: number, answeringBy: memberQueue) {
-                return continuation.resume(throwing: error)
-            }
-            commits.append((number, continuation))
-        }
-
-        func answer(_ commit: ConsumerListener.Committed) {
-            guard let index = commits.firstIndex(where: { $0.number == commit.number }) else { return }
-            let continuation = commits.remove(at: index).continuation
-            do {
-                try CommitAnswer.check(commit)
-                for entry in commit.entries { metrics.committed(entry.partition, entry.offset) }
-                continuation.resume()
-            } catch {
-                continuation.resume(throwing: error)
-            }
-        }
-
         // MARK: The end
 
         /// Leaves the group: whatever is left of its partitions is given back at once.
@@ -72,12 +51,7 @@
                 }
             }
             for job in takeJobs(isLast: true) { job(self) }
-            for commit in commits {
-                commit.continuation.resume(
-                    throwing: SourceError(.closed, "the session was closed before the answer came")
-                )
-            }
-            commits = []
+            endCommits()
             started = []
             // It is in no group, and fetches nothing more: that does not wait for anybody.
             rd_kafka_consumer_close(fetcher.handle)

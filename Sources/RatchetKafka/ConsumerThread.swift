@@ -40,7 +40,7 @@
         var questions: [Question] = []
         /// The group has told the member its partitions once, if only that it has none.
         var wasAssigned = false
-        var commits: [(number: UInt, continuation: CheckedContinuation<Void, any Error>)] = []
+        var commits: [PendingCommit] = []
         var nextCommit: UInt = 1
         private var encoder = RecordEncoder()
         private let messages: UnsafeMutableBufferPointer<UnsafeMutablePointer<rd_kafka_message_t>?>
@@ -135,8 +135,9 @@
 
         private func run() {
             while !state.withLock({ $0.isClosed }) {
-                waker.wait(milliseconds: state.withLock { $0.revocation != nil } ? 100 : 1_000)
+                waker.wait(milliseconds: hasPostponed || state.withLock { $0.revocation != nil } ? 100 : 1_000)
                 serve()
+                retryCommits()
                 readPartitions()
                 ask()
             }

@@ -7,7 +7,6 @@
     /// A thread of its own keeps the member alive, whatever its pipeline does; a pipeline that takes no event for the
     /// rebalance timeout is given up by the group.
     public final class KafkaSession: SourceSession {
-        private static let maximumMetadata = 4_096
 
         let thread: ConsumerThread
         private let time: TimeSource
@@ -77,34 +76,14 @@
             if !paused { thread.wake() }
         }
 
-        /// Commits positions; the group's coordinator has them when this returns. Throws ``/Ratchet/SourceError``: `fenced`
+        /// Commits positions; the group's coordinator has them when this returns. While the group rebalances it takes none
+        /// and is asked again, for the rebalance timeout at the most. Throws ``/Ratchet/SourceError``: `fenced`
         /// when the member does not own a partition under the commit's generation, or the group has gone on without it,
         /// and then commits none; `invalidArgument` for metadata of over 4,096 bytes; `closed`. ``KafkaError`` when the
         /// coordinator could not be reached or has refused: then some or all may be committed all the same.
         public func commit(_ commits: [OffsetCommit]) async throws {
-            try thread.state.withLock { state throws(SourceError) in
-                for commit in commits { try Self.check(commit, state) }
-            }
             guard !commits.isEmpty else { return }
-            let list = PartitionList(
-                commits.map { .init(partition: $0.partition, offset: $0.offset, metadata: $0.metadata) }
-            )
-            try await onThread { $0.commit(list, $1) }
-        }
-
-        private static func check(_ commit: OffsetCommit, _ state: SessionState) throws(SourceError) {
-            guard !state.hasEnded else { throw SourceError(.closed, "the session has ended") }
-            guard commit.metadata.utf8.count <= maximumMetadata, commit.offset >= 0 else {
-                throw SourceError(
-                    .invalidArgument,
-                    "offset \(commit.offset) of \(commit.partition) with \(commit.metadata.utf8.count) bytes of metadata: from 0 on, with 4,096 at the most"
-                )
-            }
-            do {
-                _ = try state.index(of: commit.partition, generation: commit.generation)
-            } catch {
-                throw SourceError(.fenced, error.detail)
-            }
+            try await onThread { $0.commit(commits, $1) }
         }
 
         /// Gives revoked partitions back; the next owner is assigned them. Others are left alone.

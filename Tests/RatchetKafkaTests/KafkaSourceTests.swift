@@ -100,7 +100,7 @@
             try await cluster.produce([.text("a", to: topic)])
             let session = try await session(cluster, topic, MockCluster.newName("group"))
             let assignment = try await session.assigned()[0]
-            try cluster.process.tell("errors \(Self.offsetCommit) 27 1")
+            try cluster.process.tell("errors \(Self.offsetCommit) 89 1")
             let passing = await #expect(throws: KafkaError.self) { try await session.commit([commit(assignment, 1)]) }
             #expect(passing?.isRetriable == true)
             try await session.commit([commit(assignment, 1)])
@@ -108,6 +108,27 @@
             let final = await #expect(throws: SourceError.self) { try await session.commit([commit(assignment, 1)]) }
             #expect(final?.code == .fenced)
             await session.close()
+        }
+
+        @Test("A commit while the group rebalances is made once it has, or ends with the session")
+        func commitsInRebalance() async throws {
+            let cluster = try MockCluster(brokers: 1)
+            let topic = try await cluster.newTopic()
+            let group = MockCluster.newName("group")
+            try await cluster.produce([.text("a", to: topic)])
+            let session = try await session(cluster, topic, group)
+            let assignment = try await session.assigned()[0]
+            try cluster.process.tell("errors \(Self.offsetCommit) 27 3")
+            try await session.commit([commit(assignment, 1)])
+            await session.close()
+            let next = try await self.session(cluster, topic, group)
+            let again = try await next.assigned()[0]
+            #expect(again.committed?.offset == 1)
+            try cluster.process.tell("errors \(Self.offsetCommit) 27 1000")
+            async let closing: Void = next.close()
+            let error = await #expect(throws: SourceError.self) { try await next.commit([commit(again, 0)]) }
+            #expect(error?.code == .closed)
+            await closing
         }
 
         @Test("An offset that the log does not hold is told, and the partition can be started elsewhere")

@@ -44,7 +44,7 @@
         /// By a crash where what was declared a moment before can survive one: a quorum queue without a leader does not.
         func restart() async throws {
             let server = try await RabbitMQServer.running()
-            if kind == .classic { try await server.order("sync") }
+            if kind == .classic { try await server.keepDeclarations() }
             try await server.order(kind == .quorum ? "stop" : "kill")
             try await server.order("start")
         }
@@ -88,7 +88,7 @@
         static func contents(of queue: String, at address: RabbitMQAddress) async throws -> [Message] {
             let chunk = try await Asking.connected(to: address, .quick) { wire in
                 var chunk = DeliveryChunk(firstTag: 1)
-                while get(queue, wire) { try read(wire, into: &chunk) }
+                while try get(queue, wire) { try read(wire, into: &chunk) }
                 if chunk.count > 0 {
                     try wire.nack(Int64(chunk.count), isMultiple: true, requeue: true, 1)
                     // Answered behind the nack.
@@ -101,9 +101,12 @@
             return (0..<batch.count).map { batch[$0] }
         }
 
-        private static func get(_ queue: String, _ wire: Wire) -> Bool {
+        private static func get(_ queue: String, _ wire: Wire) throws -> Bool {
             let reply = queue.withBytes { amqp_basic_get(wire.connection, 1, $0, 0) }
-            return reply.reply_type == AMQP_RESPONSE_NORMAL && reply.reply.id == AMQP_BASIC_GET_OK_METHOD
+            guard reply.reply_type == AMQP_RESPONSE_NORMAL else {
+                throw ConformanceFailure("nothing can be read from '\(queue)': is there such a queue?")
+            }
+            return reply.reply.id == AMQP_BASIC_GET_OK_METHOD
         }
 
         private static func read(_ wire: Wire, into chunk: inout DeliveryChunk) throws {

@@ -132,6 +132,7 @@
             func crash() async throws {
                 // A quorum queue that was just made has no leader after a crash.
                 let address = try await Self.topology("crash", kind: .classic)
+                try await RabbitMQServer.running().keepDeclarations()
                 try await Self.produce(0..<3, "crash", address)
                 let (session, old) = try await Self.open("crash", address)
                 _ = try await Self.messages(session, 3)
