@@ -4,7 +4,8 @@ build=.build-torture
 
 # Builds a product as users do, and prints its path; not that of an earlier build when this one fails.
 built() {
+    # Of two traits the package manager gives the compiler now one first, now the other, and then all is built anew.
     # Within $(…) the shell goes on after an error.
-    swift build --configuration release --traits CrashPoints,BrokenVariants --scratch-path "$build" --product "$1" >&2 &&
+    SWIFT_DETERMINISTIC_HASHING=1 swift build --configuration release --traits CrashPoints,BrokenVariants --scratch-path "$build" --product "$1" >&2 &&
         echo "$PWD/$build/release/$1"
 }
