@@ -70,7 +70,7 @@ extension Broker {
     }
 
     /// How far a group is behind, in the partitions of the topics that it has committed in or that its members are
-    /// subscribed to.
+    /// subscribed to. Throws ``BrokerError`` with `leaderNotAvailable` while no node leads one of them.
     public func lag(group: String) throws -> [TopicPartition: PartitionLag] {
         let offsets = try offsets(group: group)
         // Any order: what is looked for is whether a topic is among them.
@@ -81,7 +81,7 @@ extension Broker {
         var lags: [TopicPartition: PartitionLag] = [:]
         for topic in catalog.all where topics.contains(topic.name) {
             for log in topic.logs {
-                lags[log.partition] = PartitionLag(committed: offsets[log.partition], log: log.range)
+                lags[log.partition] = PartitionLag(committed: offsets[log.partition], log: try log.heldByLeader())
             }
         }
         return lags
@@ -106,7 +106,7 @@ extension Broker {
     /// they are, durable.
     ///
     /// Throws ``BrokerError``: `groupIsActive` while a member owns one of them, `invalidArgument` for an offset outside of
-    /// a log, `unknownTopic`; for a time `corrupted`, and `leaderNotAvailable` while no node leads one of them.
+    /// a log, `unknownTopic`, `leaderNotAvailable` while no node leads one of them; for a time `corrupted`.
     @discardableResult
     public func resetOffsets(
         group: String,
@@ -123,8 +123,8 @@ extension Broker {
             let log = topic.logs[number]
             let offset =
                 switch target {
-                case .earliest: log.range.lowerBound
-                case .latest: log.range.upperBound
+                case .earliest: try log.heldByLeader().lowerBound
+                case .latest: try log.heldByLeader().upperBound
                 case .timestamp(let time): try TimestampSearch(log).offset(from: time)
                 case .offset(let offset): offset
                 }

@@ -45,7 +45,7 @@ public struct BrokerLog: AsyncSequence, Sendable {
 extension Broker {
     /// Reads a partition without a group: from `offset`, nil for the first one kept, to the log's end as it is now, in
     /// batches of up to `maximumMessages`. Throws ``/Ratchet/SourceError``: `unknownTopic`, `offsetOutOfRange`,
-    /// `invalidArgument`.
+    /// `invalidArgument`; ``BrokerError`` with `leaderNotAvailable` while no node leads the partition.
     public func read(
         _ partition: TopicPartition,
         from offset: Int64? = nil,
@@ -57,6 +57,7 @@ extension Broker {
         guard maximumMessages > 0 else {
             throw SourceError(.invalidArgument, "\(maximumMessages) messages at most from \(partition): one or more")
         }
+        try log.checkIsLed()
         let range = log.range
         let reader = LogReader(log)
         let start = offset ?? range.lowerBound

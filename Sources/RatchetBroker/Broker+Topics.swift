@@ -131,7 +131,8 @@ extension Broker {
     /// The names of all topics, sorted.
     public func topics() -> [String] { catalog.all.map(\.name) }
 
-    /// A topic with its partitions as they are now. Throws ``BrokerError`` with `unknownTopic`.
+    /// A topic with its partitions as they are now; the log of one that no node leads as it was known last, after an
+    /// opening empty. Throws ``BrokerError`` with `unknownTopic`.
     public func describe(_ name: String) throws -> TopicDescription {
         let topic = try existing(name)
         return TopicDescription(
@@ -150,9 +151,9 @@ extension Broker {
     }
 
     /// The offset that each partition's next message will get: what a pipeline has to settle through to have everything
-    /// sent so far. Throws ``BrokerError`` with `unknownTopic`.
+    /// sent so far. Throws ``BrokerError``: `unknownTopic`, and `leaderNotAvailable` while no node leads one of them.
     public func logEnds(of topic: String) throws -> [TopicPartition: Int64] {
-        try existing(topic).logs.reduce(into: [:]) { $0[$1.partition] = $1.range.upperBound }
+        try existing(topic).logs.reduce(into: [:]) { $0[$1.partition] = try $1.heldByLeader().upperBound }
     }
 
     /// What a group has committed, in the partitions of the topics that exist.

@@ -27,7 +27,7 @@ extension BrokerSession: RereadableSession {
             do {
                 let most = min(Int64(broker.configuration.maximumFetchMessages), end - start)
                 guard let found = try read(fetch, start, Int(most)) else {
-                    try fetch.log.checkIsLed()
+                    try fetch.log.checkCanBeRead(at: start)
                     return nil
                 }
                 guard let batch = found.batch, batch.lastOffset >= end else { return found }

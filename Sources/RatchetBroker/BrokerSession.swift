@@ -58,12 +58,13 @@ public final class BrokerSession: SourceSession {
         let deadline = broker.clock.now + broker.configuration.leaderTimeout
         while true {
             let fetch = try member.assignment(of: partition)
+            let version = fetch.log.version
             do {
                 return try body(fetch)
-            } catch let error as BrokerError where error.code == .leaderNotAvailable {
+            } catch let error as BrokerError where [.leaderNotAvailable, .notEnoughReplicas].contains(error.code) {
                 let left = deadline - broker.clock.now
                 guard left > .zero else { throw error }
-                try await member.untilChanged(fetch.log, within: left)
+                try await member.untilChanged(fetch.log, from: version, within: left)
             }
         }
     }

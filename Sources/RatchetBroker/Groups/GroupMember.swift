@@ -88,7 +88,7 @@ final class GroupMember: LogFollower {
     func start(_ partition: TopicPartition, at offset: Int64, generation: Int64) throws(SourceError) {
         let waiter = try state.withLock { state throws(SourceError) in
             let fetch = try state.assignment(of: partition, generation: generation)
-            let range = fetch.log.range
+            let range = fetch.log.held
             guard 0...range.upperBound ~= offset else { throw LogReader(fetch.log).outOfRange(offset, range) }
             return state.start(partition, at: offset)
         }
@@ -156,13 +156,14 @@ final class GroupMember: LogFollower {
         for watch in watches { watch.open() }
     }
 
-    /// Returns once a node leads the partition, or it may be the member's no more; after `limit` at the latest.
-    func untilChanged(_ log: PartitionLog, within limit: Duration) async throws {
+    /// Returns once the log is not at this version any more, or the partition may be the member's no more; after `limit`
+    /// at the latest.
+    func untilChanged(_ log: PartitionLog, from version: Int, within limit: Duration) async throws {
         let watch = Latch()
         state.withLock { $0.watch(watch) }
         defer { state.withLock { $0.unwatch(watch) } }
-        // Looked at behind that: a leader that comes in between opens the watch.
-        if !log.isLed {
+        // Looked at behind that: a change that comes in between opens the watch.
+        if log.version == version {
             await withTaskGroup { group in
                 group.addTask { await watch.wait() }
                 // Cancellation ends the sleep.

@@ -68,7 +68,7 @@ extension GroupShell {
         guard let topic = catalog[partition.topic], let log = catalog.log(of: partition) else {
             throw BrokerError(.unknownTopic, "there is no \(partition)")
         }
-        let range = log.range
+        let range = try log.heldByLeader()
         guard range.contains(offset) || offset == range.upperBound else {
             let bounds = "\(range.lowerBound) to \(range.upperBound)"
             throw BrokerError(.invalidArgument, "offset \(offset) for group '\(name)' in \(partition): \(bounds)")
@@ -80,7 +80,7 @@ extension GroupShell {
         guard let topic = catalog[commit.partition.topic], let log = catalog.log(of: commit.partition) else {
             throw SourceError(.unknownTopic, "there is no \(commit.partition)")
         }
-        let end = log.range.upperBound
+        let end = log.held.upperBound
         guard 0...end ~= commit.offset else {
             throw SourceError(.invalidArgument, "offset \(commit.offset) for \(commit.partition): 0 to \(end)")
         }

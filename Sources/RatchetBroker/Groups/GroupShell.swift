@@ -206,7 +206,7 @@ extension GroupShell {
                         topicID: topic.id,
                         generation: generation,
                         committed: committed,
-                        log: log.range
+                        log: log.held
                     )
                     return (assignment, log)
                 }

@@ -26,7 +26,8 @@ struct MemberState {
         /// Whether there is something to read: messages, or that the position is out of range.
         var isReady: Bool {
             guard let position, !isPaused, !isRevoked, !isOutside else { return false }
-            return position != log.range.upperBound && log.isLed
+            let range = log.range
+            return !(range.upperBound...max(range.upperBound, log.held.upperBound) ~= position) && log.isLed
         }
     }
 
@@ -77,7 +78,7 @@ struct MemberState {
 
     /// What comes next: events before messages, and the partitions in turn.
     mutating func step() -> Step {
-        if let event = events.popFirst() { return .event(event) }
+        if let event = takeEvent() { return .event(event) }
         switch end {
         case .closed: return .event(.closed)
         case .failed(let error): return .failure(error)
@@ -99,7 +100,7 @@ struct MemberState {
 
     var isWaiting: Bool { waiter != nil }
 
-    private var hasWork: Bool { !events.isEmpty || end != nil || isEvicted || fetches.contains { $0.isReady } }
+    private var hasWork: Bool { readyEvent != nil || end != nil || isEvicted || fetches.contains { $0.isReady } }
 
     /// Keeps the waiter, or returns at once how to resume it.
     mutating func wait(_ continuation: Waiter) -> Result<Void, any Error>? {
@@ -132,7 +133,7 @@ struct MemberState {
             !fetches[index].isRevoked
         else { return nil }
         let (fetch, range) = (fetches[index], fetches[index].log.range)
-        guard position < range.lowerBound || position > range.upperBound else { return nil }
+        guard position < range.lowerBound || position > fetch.log.held.upperBound else { return nil }
         fetches[index].isOutside = true
         return .outOfRange(
             OffsetGap(
@@ -229,6 +230,44 @@ struct MemberState {
         guard end == nil else { return nil }
         if let event { events.append(event) }
         return waiter.take()
+    }
+
+    /// What is to be told next, nil for nothing now. An assignment waits until a node leads the partition: of a log that none
+    /// has led since the broker's opening nobody knows what it holds, and it would pass for one that is empty. Unless
+    /// something has come behind it, which may be about that partition.
+    private var readyEvent: Int? {
+        var ready: Int?
+        for (index, event) in events.enumerated() {
+            guard case .assigned(let assignments) = event else { return 0 }
+            if ready == nil, assignments.isEmpty || assignments.contains(where: isLed) { ready = index }
+        }
+        return ready
+    }
+
+    private func isLed(_ assignment: Assignment) -> Bool {
+        index(of: assignment.partition).map { fetches[$0].log.isLed } ?? true
+    }
+
+    private mutating func takeEvent() -> SourceEvent? {
+        guard let index = readyEvent else { return nil }
+        guard case .assigned(let assignments) = events[index] else { return events.remove(at: index) }
+        var (told, kept): ([Assignment], [Assignment]) = ([], [])
+        for assignment in assignments {
+            if isLed(assignment) { told.append(upToDate(assignment)) } else { kept.append(assignment) }
+        }
+        if told.isEmpty { (told, kept) = (assignments, []) }
+        if kept.isEmpty { events.remove(at: index) } else { events[index] = .assigned(kept) }
+        return .assigned(told)
+    }
+
+    /// With the log as it is now.
+    private func upToDate(_ assignment: Assignment) -> Assignment {
+        guard let index = index(of: assignment.partition), fetches[index].generation == assignment.generation else {
+            return assignment
+        }
+        var assignment = assignment
+        assignment.log = fetches[index].log.held
+        return assignment
     }
 
     mutating func end(_ error: (any Error)?) -> Waiter? {

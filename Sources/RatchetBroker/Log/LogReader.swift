@@ -31,7 +31,7 @@ struct LogReader: Sendable {
 
     init(_ log: PartitionLog) { self.log = log }
 
-    /// The messages from `offset` on, nil at the end of the log, or while nobody leads it. `place` is what the read before this one has left, and
+    /// The messages from `offset` on, nil at the end of the log and in what is not shown yet, or while nobody leads it. `place` is what the read before this one has left, and
     /// nil at first. The batch covers what is gone from `covering` on, nil for `offset`. Throws ``SourceError``: offset out of range, or corrupted when a chunk is not what was written.
     func read(
         from offset: Int64,
@@ -42,7 +42,7 @@ struct LogReader: Sendable {
     ) throws -> Found? {
         let range = log.range
         guard range.contains(offset) else {
-            if offset == range.upperBound { return nil }
+            if range.upperBound...max(range.upperBound, log.held.upperBound) ~= offset { return nil }
             throw outOfRange(offset, range)
         }
         guard let storage = log.home else { return nil }

@@ -23,6 +23,9 @@ final class PartitionLog: Sendable {
     private let followers = Mutex<[any LogFollower]>([])
     private let storage: Mutex<Storage?>
     private let led: Atomic<Bool>
+    /// Where its leader's log ended when it began to lead.
+    private let leaderEnd: Atomic<Int64>
+    private let changes = Atomic<Int>(0)
 
     /// Whether its chunks lie where the nodes that lead it have theirs, one after the other.
     let isReplicated: Bool
@@ -45,6 +48,7 @@ final class PartitionLog: Sendable {
         size = Atomic(row.bytes)
         storage = Mutex(home)
         led = Atomic(!isReplicated)
+        leaderEnd = Atomic(row.end)
         self.isReplicated = isReplicated
     }
 
@@ -87,6 +91,14 @@ final class PartitionLog: Sendable {
             storage = home
             led.store(home != nil, ordering: .releasing)
         }
+        notify()
+    }
+
+    /// Counts what its followers are told: growth, and another leader or none.
+    var version: Int { changes.load(ordering: .acquiring) }
+
+    private func notify() {
+        changes.add(1, ordering: .releasing)
         for follower in followers.withLock({ $0 }) { follower.logHasGrown() }
     }
 
@@ -107,6 +119,29 @@ final class PartitionLog: Sendable {
         return start..<max(start, end.load(ordering: .acquiring))
     }
 
+    /// What the leader has: behind ``range`` lies what was confirmed, perhaps, before it led, and is shown once all in-sync
+    /// replicas are known to have it.
+    var held: Range<Int64> {
+        let range = range
+        return range.lowerBound..<max(range.upperBound, leaderEnd.load(ordering: .acquiring))
+    }
+
+    /// As ``held``; throws while nobody leads the log. After an opening nobody else knows: it looks empty.
+    func heldByLeader() throws(BrokerError) -> Range<Int64> {
+        try checkIsLed()
+        return held
+    }
+
+    /// Throws where nothing can be read at `offset` for now, by a reader who may not take it for gone.
+    func checkCanBeRead(at offset: Int64) throws(BrokerError) {
+        let held = try heldByLeader()
+        guard held.contains(offset), offset >= range.upperBound else { return }
+        throw BrokerError(
+            .notEnoughReplicas,
+            "offset \(offset) of \(partition) cannot be read before enough replicas are known to have it: start the other nodes"
+        )
+    }
+
     /// The bytes of its chunks.
     var bytes: Int { Int(size.load(ordering: .relaxed)) }
 
@@ -118,7 +153,7 @@ final class PartitionLog: Sendable {
         start.store(row.start, ordering: .releasing)
         size.store(row.bytes, ordering: .relaxed)
         guard hasGrown else { return }
-        for follower in followers.withLock({ $0 }) { follower.logHasGrown() }
+        notify()
     }
 
     /// Another node leads it, which holds `range` and shows no less than up to `visible`. What was shown before stays
@@ -127,6 +162,7 @@ final class PartitionLog: Sendable {
         let shown = max(end.load(ordering: .relaxed), visible)
         end.store(min(shown, range.upperBound), ordering: .releasing)
         start.store(range.lowerBound, ordering: .releasing)
+        leaderEnd.store(range.upperBound, ordering: .releasing)
         move(to: home)
     }
 
@@ -134,7 +170,7 @@ final class PartitionLog: Sendable {
     func advance(to end: Int64) {
         guard end > self.end.load(ordering: .relaxed) else { return }
         self.end.store(end, ordering: .releasing)
-        for follower in followers.withLock({ $0 }) { follower.logHasGrown() }
+        notify()
     }
 
     /// The leader's chunks begin at `start` and take `bytes`.
