@@ -7,14 +7,17 @@ extension Broker {
     ///
     /// A topic that compacts from now on may hold messages without a key: they stay. One that does so no longer may have
     /// lost what was older than the newest of its key. What a shorter retention or a compaction removes goes with the
-    /// next ``run()`` turn. Throws ``BrokerError``: `unknownTopic`, `invalidArgument`, and then changes nothing.
+    /// next ``run()`` turn. A partition that waits for the only replica that was in sync has a leader at once where unclean
+    /// elections are allowed from now on, and what the others lack is cut off. Throws ``BrokerError``: `unknownTopic`, `invalidArgument`, and then changes nothing.
     public func alterTopic(
         _ name: String,
         retention: Retention? = nil,
         maximumMessageSize: Int? = nil,
         cleanup: CleanupPolicy? = nil,
         deleteRetention: Duration? = nil,
-        confirmsAfterWrite: Bool? = nil
+        confirmsAfterWrite: Bool? = nil,
+        minInSyncReplicas: Int? = nil,
+        allowsUncleanElection: Bool? = nil
     ) async throws {
         try await alter(name) { settings in
             settings.retention = retention ?? settings.retention
@@ -22,6 +25,8 @@ extension Broker {
             settings.cleanup = cleanup ?? settings.cleanup
             settings.deleteRetention = deleteRetention ?? settings.deleteRetention
             settings.confirmsAfterWrite = confirmsAfterWrite ?? settings.confirmsAfterWrite
+            settings.minInSyncReplicas = minInSyncReplicas ?? settings.minInSyncReplicas
+            settings.allowsUncleanElection = allowsUncleanElection ?? settings.allowsUncleanElection
         }
     }
 
@@ -67,6 +72,7 @@ extension Broker {
             publish(altered, as: name)
         }
         try await cluster?.begin(Array(altered.logs.dropFirst(topic.logs.count)))
+        try await cluster?.alter(altered)
         configuration.logger.info("A topic was altered.", metadata: LogKeys.topic(name))
     }
 }

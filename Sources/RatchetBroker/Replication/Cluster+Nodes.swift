@@ -26,7 +26,8 @@ extension Cluster {
                         error,
                         node: node.number,
                         node.path,
-                        remedy: "restore its directory from a copy and start it, or wipe it: the others have the rest"
+                        remedy: "wipe it and start it: the others have the rest; what it alone had needs a copy of its "
+                            + "directory, which is put back while the others run"
                     )
                 )
             }

@@ -47,6 +47,13 @@ extension Cluster {
         decide(.created(log.uid, leadership))
     }
 
+    /// The topic's settings are others now. Where the process ends before that is written, the next opening does it.
+    func alter(_ topic: Topic) async throws {
+        for log in topic.logs { decide(.altered(log.uid, log.settings)) }
+        // What is decided is told once that is written.
+        try await storage.write(reclaims: true) { _ in }
+    }
+
     /// Removes a deleted topic's partitions from the nodes that run; the others do it once they are started.
     func remove(_ topic: Topic) async throws {
         for log in topic.logs {

@@ -43,9 +43,11 @@ final class Cluster: Sendable {
             let disks = try (0..<count).map { try ReplicationTable.disk(of: $0, in: transaction, tables) }
             var known: [(uid: UInt32, leadership: Leadership)] = []
             for log in logs {
-                guard let leadership = try ReplicationTable.leadership(of: log.uid, in: transaction, tables) else {
+                guard var leadership = try ReplicationTable.leadership(of: log.uid, in: transaction, tables) else {
                     continue
                 }
+                // They may have been altered as the process ended.
+                leadership.setRules(log.settings)
                 known.append((log.uid, leadership))
             }
             return (disks, known)

@@ -14,6 +14,8 @@ struct Controller: Sendable {
     enum Event: Sendable {
         case created(UInt32, Leadership)
         case deleted(UInt32)
+        /// The topic is set otherwise.
+        case altered(UInt32, TopicSettings)
         /// A node has begun a life. It is intact unless it may have lost messages that it had confirmed: it was killed,
         /// and confirms before it writes.
         case up(Int, disk: UInt64, isIntact: Bool)
@@ -61,6 +63,7 @@ struct Controller: Sendable {
         case .deleted(let uid):
             if let index = index(of: uid) { partitions.remove(at: index) }
             return []
+        case .altered(let uid, let settings): return alter(uid, settings)
         case .up(let node, let disk, let isIntact): return up(node, disk, isIntact)
         case .down(let node, let life): return nodes[node].life == life ? down(node) : []
         case .change(let uid, let change): return consider(change, of: uid)
@@ -98,6 +101,14 @@ struct Controller: Sendable {
         // Numbers rise, so this is its place.
         partitions.append((uid, leadership))
         return decided(partitions.count - 1)
+    }
+
+    private mutating func alter(_ uid: UInt32, _ settings: TopicSettings) -> [Action] {
+        guard let index = index(of: uid) else { return [] }
+        let before = partitions[index].leadership
+        partitions[index].leadership.setRules(settings)
+        if before.leader == nil { elect(index) }
+        return changed(index, before)
     }
 
     private mutating func up(_ node: Int, _ disk: UInt64, _ isIntact: Bool) -> [Action] {

@@ -30,6 +30,14 @@ struct Leadership: Equatable, Sendable {
     /// Whether enough replicas are in sync to confirm a message to who wants it on all of them.
     var isSufficient: Bool { inSync.count >= minimum }
 
+    /// As the topic is set now. With too few in sync those that have left stay eligible; with enough they are no more, as
+    /// the high watermark moves on without them.
+    mutating func setRules(_ settings: TopicSettings) {
+        minimum = settings.minInSyncReplicas
+        allowsUnclean = settings.allowsUncleanElection
+        setInSync(inSync)
+    }
+
     /// Sets the in-sync replicas. Those that leave stay eligible as long as there are too few.
     mutating func setInSync(_ members: [Int]) {
         let before = inSync + eligible
