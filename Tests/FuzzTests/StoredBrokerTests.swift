@@ -18,7 +18,7 @@ struct StoredBrokerTests {
 
     private static let tables = [
         "meta", "topics", "log", "partitions", "offsets", "groups", "shared", "garbage", "transients", "producers",
-        "sequences", "replication",
+        "sequences", "replication", "redo",
     ].map { (name: $0, keys: KeyOrder.bytes) }
 
     private static func make(at path: String) async throws {
@@ -78,6 +78,12 @@ struct StoredBrokerTests {
             let text = Array("t \(number)".utf8)
             try await producer.send(OutgoingMessage(to: "t", key: text, payload: text, partition: number % 2))
         }
+        // As a crash leaves what is decided and not in its log yet.
+        let decided = try OutgoingBatch([OutgoingMessage(to: "t", key: "r 1", payload: Array("r 1".utf8), partition: 1)]
+        )
+        let routed = RoutedBatch(decided, catalog: made.catalog, now: 0)
+        let tables = made.storage.tables
+        _ = try await made.storage.write { try RedoTable.write(routed, owner: nil, in: $0, tables) }
         try await made.close()
         let stored = try ([path] + (1...3).map { "\(path)/node-\($0)" }).map { try StoredRows(at: $0, Self.tables) }
         try await Fuzz.run("replicated-directory", seed, rounds: 60) { random in

@@ -112,13 +112,33 @@ enum RedoTable {
             throw BrokerError(.corrupted, "\(what) has \(count) messages from \(first) on, of producer \(owner)")
         }
         guard let log = log(number(0, UInt32.self)) else { return nil }
+        let records = UnsafeRawBufferPointer(rebasing: value[fixedSize...])
+        try check(records, areSoMany: Int(count), what)
         let batch = RoutedBatch(
-            records: UnsafeRawBufferPointer(rebasing: value[fixedSize...]),
+            records: records,
             count: Int(count),
             maximumTimestamp: number(16, Int64.self),
             to: log
         )
         return RedoMessages(log: log, part: batch.part(0), firstSequence: first).part(key, owner < 0 ? nil : owner)
+    }
+
+    /// They go into the log as they are: there nobody could read a chunk of another number.
+    private static func check(
+        _ records: UnsafeRawBufferPointer,
+        areSoMany count: Int,
+        _ what: String
+    ) throws(BrokerError) {
+        var (at, found) = (0, 0)
+        do throws(MessageError) {
+            while at < records.count {
+                at = try RecordLayout.parts(of: records, at: at).end
+                found += 1
+            }
+        } catch {
+            throw BrokerError(.corrupted, "\(what): \(error.detail)")
+        }
+        guard found == count else { throw BrokerError(.corrupted, "\(what) has \(found) messages, not \(count)") }
     }
 }
 

@@ -56,7 +56,7 @@ struct RedoTableTests {
         #expect(try await Broker.redoRows(at: directory.broker) == 0)
     }
 
-    @Test("A row that is none is reported, and the broker stays closed", arguments: 0..<5)
+    @Test("A row that is none is reported, and the broker stays closed", arguments: 0..<7)
     func damaged(number: Int) async throws {
         let directory = try TemporaryDirectory()
         let error = await #expect(throws: BrokerError.self) {
@@ -66,6 +66,8 @@ struct RedoTableTests {
                 case 1: try Self.row(uid: uid, count: .max, first: 0, owner: -1, text: "x")
                 case 2: try Self.row(uid: uid, count: 1, first: .max, owner: -1, text: "x")
                 case 3: try Self.row(uid: uid, count: 1, first: 0, owner: -2, text: "x")
+                case 4: try Self.row(uid: uid, count: 2, first: 0, owner: -1, text: "x")
+                case 5: try Self.row(uid: uid, count: 1, first: 0, owner: -1, text: "xy").dropLast()
                 default: Array(try Self.row(uid: uid, count: 1, first: 0, owner: -1, text: "x").prefix(32))
                 }
             }
