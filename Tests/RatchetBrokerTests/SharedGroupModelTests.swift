@@ -203,6 +203,7 @@ private struct Model {
             try tell(.deadLetterWritten(letters))
             writes.append((core.takeWrite(isAsked: false), letters))
         case .evicted(let id): channels.removeAll { $0.id == id }
+        case .withdraw(let id, let tags): throw Broken(description: "\(id) lost \(tags), and no log was cut")
         }
     }
 

@@ -12,6 +12,7 @@ struct SharedGroupDriver {
     var refused: [UInt64: SharedGroup.Refusal] = [:]
     var buried: [SharedGroup.DeadLetter] = []
     var evicted: [Int64] = []
+    var withdrawn: [Int64: [Int64]] = [:]
     /// Writes that were asked for and not made.
     var owed = 0
     var writesAtOnce = true
@@ -60,6 +61,7 @@ struct SharedGroupDriver {
             for action in core.handle(.deadLettered(letters), now: now) { perform(action) }
             if let request { confirmed.append(request) }
         case .evicted(let id): evicted.append(id)
+        case .withdraw(let id, let tags): withdrawn[id, default: []] += tags
         }
     }
 
@@ -340,6 +342,24 @@ extension [SharedGroup.Delivery] {
         let deliveries = after.ask(2) + after.ask(2)
         #expect(deliveries.map(\.isRedelivered) == (0..<10).map { $0 < 3 })
         #expect(deliveries.map(\.count) == (0..<10).map { $0 < 3 ? 2 : 1 })
+    }
+
+    @Test("What is cut off the log is nobody's: what comes in its place is delivered, and old answers mean nothing")
+    func cut() {
+        var group = SharedGroupDriver()
+        group.join(1, prefetch: 8)
+        #expect(group.ask(1).offsets == Array(0..<8))
+        group.settle(1, through: 4)
+        group.tell(.log(partition: 0, 0..<2, leaderEnd: 2))
+        #expect(group.withdrawn[1] == [5, 6, 7, 8])
+        #expect(group.rows[0]?.settled == 2)
+        let late = group.settle(1, [5, 6])
+        #expect(group.confirmed.contains(late))
+        group.tell(.log(partition: 0, 0..<6, leaderEnd: 6))
+        group.join(2, prefetch: 10)
+        #expect(group.ask(2).offsets == [2, 3, 4, 5])
+        group.settle(1, [7, 8], .requeue)
+        #expect(group.ask(2).offsets.isEmpty)
     }
 
     @Test("Holes of the log and what retention removes are settled")

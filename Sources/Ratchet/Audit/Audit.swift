@@ -100,7 +100,7 @@ public struct Audit: Sendable {
         }
         lookAtInSyncReplicas(topic)
         check("topic.unclean-election", topic.allowsUncleanElection, expected: "false") {
-            $0 ? (.fail, "A node that lacks messages may lead: they are cut off, and queues miss new ones.") : nil
+            $0 ? (.fail, "A node that lacks confirmed messages may become the leader: they are cut off.") : nil
         }
         lookAtRetention(topic)
         if let limit = topic.sizeLimit {

@@ -126,6 +126,14 @@ final class PartitionLog: Sendable {
         return range.lowerBound..<max(range.upperBound, leaderEnd.load(ordering: .acquiring))
     }
 
+    /// Where ``held`` ends; nil while nobody leads the log, or while that changes.
+    var leaderEndIfKnown: Int64? {
+        let before = version
+        guard isLed else { return nil }
+        let end = held.upperBound
+        return version == before ? end : nil
+    }
+
     /// As ``held``; throws while nobody leads the log. After an opening nobody else knows: it looks empty.
     func heldByLeader() throws(BrokerError) -> Range<Int64> {
         try checkIsLed()

@@ -25,6 +25,16 @@ final class SharedConsumer: Sendable {
 
     func deliver(_ deliveries: [SharedGroup.Delivery]) { inbox.withLock { $0.append(contentsOf: deliveries) } }
 
+    /// Takes out again what is not taken yet; returns it.
+    func withdraw(_ tags: [Int64]) -> [Int64] {
+        let gone = Set(tags)
+        return inbox.withLock { inbox in
+            let found = inbox.map(\.tag).filter(gone.contains)
+            inbox.removeAll { gone.contains($0.tag) }
+            return found
+        }
+    }
+
     /// Something has come, or nothing will come any more.
     func wake() { signal.tell() }
 

@@ -92,6 +92,22 @@ extension SharedGroup {
         }
     }
 
+    /// What consumers have in their hands of what was cut off they answer as all else, and it means nothing.
+    mutating func cut(_ partition: Int, to end: Int64, _ actions: inout [Action]) {
+        guard partitions[partition].reaches(beyond: end) else { return }
+        partitions[partition].cut(to: end)
+        for consumer in consumers.indices {
+            var tags: [Int64] = []
+            for index in consumers[consumer].held.indices {
+                let held = consumers[consumer].held[index]
+                guard held.partition == partition, held.offset >= end else { continue }
+                consumers[consumer].held[index].offset = Consumer.Held.gone
+                tags.append(held.tag)
+            }
+            if !tags.isEmpty { actions.append(.withdraw(consumers[consumer].id, tags: tags)) }
+        }
+    }
+
     mutating func unread(_ id: ConsumerID, _ tags: [Int64]) {
         guard let index = index(of: id) else { return }
         let unread = Set(tags)

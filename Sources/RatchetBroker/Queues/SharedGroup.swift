@@ -66,7 +66,8 @@ struct SharedGroup: Sendable {
         /// There are no messages at these offsets: what the consumer was given under these tags is not there.
         case absent(ConsumerID, tags: [Int64], partition: Int, Range<Int64>)
         case leave(ConsumerID)
-        case log(partition: Int, Range<Int64>)
+        /// The log's range, and where its leader's log ends, nil where that is not known.
+        case log(partition: Int, Range<Int64>, leaderEnd: Int64? = nil)
         /// The topic has these partitions more.
         case added([SharedPartition])
         case persisted(Write)
@@ -93,6 +94,8 @@ struct SharedGroup: Sendable {
         case deadLetter([DeadLetter], RequestID?)
         /// The consumer was silent for too long, and is none any more.
         case evicted(ConsumerID)
+        /// What was delivered under these tags is gone, and what lies there now is another message.
+        case withdraw(ConsumerID, tags: [Int64])
     }
 
     enum Refusal: Equatable, Sendable {
@@ -104,9 +107,12 @@ struct SharedGroup: Sendable {
 
     struct Consumer {
         struct Held {
+            /// No message's: what was there was cut off.
+            static let gone: Int64 = -1
+
             let tag: Int64
             let partition: Int
-            let offset: Int64
+            var offset: Int64
         }
 
         let id: ConsumerID
@@ -155,7 +161,9 @@ struct SharedGroup: Sendable {
         case .unread(let id, let tags): unread(id, tags)
         case .absent(let id, let tags, let partition, let offsets): absent(id, tags, partition, offsets)
         case .leave(let id): remove(id, &actions)
-        case .log(let partition, let range): partitions[partition].observe(range)
+        case .log(let partition, let range, let leaderEnd):
+            partitions[partition].observe(range)
+            if let leaderEnd { cut(partition, to: leaderEnd, &actions) }
         case .added(let added): partitions += added
         case .persisted(let write):
             writes -= 1
@@ -168,9 +176,13 @@ struct SharedGroup: Sendable {
             for letter in letters { partitions[letter.partition].left(letter.offset) }
             return []
         case .deadLettered(let letters):
-            for letter in letters { partitions[letter.partition].settle(letter.offset) }
+            for letter in letters where partitions[letter.partition].isLeaving(letter.offset) {
+                partitions[letter.partition].settle(letter.offset)
+            }
         case .notDeadLettered(let letters):
-            for letter in letters { partitions[letter.partition].giveBack(letter.offset) }
+            for letter in letters where partitions[letter.partition].isLeaving(letter.offset) {
+                partitions[letter.partition].giveBack(letter.offset)
+            }
         case .seen(let id): if let index = index(of: id) { consumers[index].seen = now }
         case .tick: expire(now, &actions)
         }

@@ -62,10 +62,19 @@ final class SharedGroupShell: Sendable {
     }
 
     private func follow(_ log: PartitionLog) {
-        let number = log.partition.partition
-        log.follow(SharedLogFollower(group: self, partition: number, log: log))
+        log.follow(SharedLogFollower(group: self, log: log))
         // It may have grown since the group was made of it.
-        tell(.log(partition: number, log.range))
+        observe(log)
+    }
+
+    /// A partition has grown, or another node leads it.
+    func observe(_ log: PartitionLog) {
+        change { state in
+            // Looked at here: an end from before would cut off what was delivered since.
+            let (range, leaderEnd) = (log.range, log.leaderEndIfKnown)
+            let event = SharedGroup.Event.log(partition: log.partition.partition, range, leaderEnd: leaderEnd)
+            return (state.core.handle(event, now: self.clock.now), ())
+        }
     }
 
     /// The topic has other settings now, or more partitions. On the writer thread.
@@ -222,6 +231,7 @@ extension SharedGroupShell {
         case persist
         case bury([SharedGroup.DeadLetter], SharedGroup.RequestID?)
         case evicted(SharedConsumer)
+        case withdrawn(SharedConsumer, [Int64])
     }
 
     @discardableResult
@@ -251,6 +261,7 @@ extension SharedGroupShell {
             return state.requests.removeValue(forKey: request).map { [.fail($0, refusal(reason, nil))] } ?? []
         case .deadLetter(let letters, let request): return [.bury(letters, request)]
         case .evicted(let id): return state.remove(id).map { [.evicted($0)] } ?? []
+        case .withdraw(let id, let tags): return state.consumer(id).map { [.withdrawn($0, $0.withdraw(tags))] } ?? []
         }
     }
 
@@ -267,6 +278,9 @@ extension SharedGroupShell {
                 metadata: LogKeys.queue(self, consumer.id)
             )
             consumer.wake()
+        case .withdrawn(let consumer, let tags):
+            tell(.unread(consumer.id, tags: tags))
+            consumer.wake()
         }
     }
 
@@ -280,23 +294,5 @@ extension SharedGroupShell {
         case .unknownTag(let tag): SourceError(.invalidArgument, "tag \(tag) of \(place) was never delivered")
         case .settledTag(let tag): SourceError(.invalidArgument, "tag \(tag) of \(place) was answered before")
         }
-    }
-}
-
-/// Tells a shared group of a partition that has grown.
-private final class SharedLogFollower: LogFollower {
-    private let group: SharedGroupShell
-    private let partition: Int
-    private let log: PartitionLog
-
-    init(group: SharedGroupShell, partition: Int, log: PartitionLog) {
-        self.group = group
-        self.partition = partition
-        self.log = log
-    }
-
-    func logHasGrown() {
-        group.tell(.log(partition: partition, log.range))
-        group.wakeStalled()
     }
 }

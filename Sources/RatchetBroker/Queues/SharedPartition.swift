@@ -89,6 +89,19 @@ struct SharedPartition: Sendable {
         skip(to: log.lowerBound)
     }
 
+    /// Whether there are messages here that a log which ends there cannot have.
+    func reaches(beyond end: Int64) -> Bool { next > end }
+
+    /// An unclean election has cut the log: it ends there, and what comes at the offsets behind is new.
+    mutating func cut(to end: Int64) {
+        guard reaches(beyond: end) else { return }
+        slots.removeLast(min(slots.count, Int(clamping: next - end)))
+        settled = min(settled, end)
+        returned.removeAll { $0 >= end }
+        self.end = end
+        isDirty = true
+    }
+
     /// Hands out up to `count` messages: first those that came back, in the log's order.
     mutating func take(_ count: Int, for consumer: ConsumerID, spread: Int) -> [Taken] {
         var taken: [Taken] = []
@@ -143,9 +156,15 @@ struct SharedPartition: Sendable {
         if let index = index(of: offset) { set(.leaving(isWritten: false), at: index) }
     }
 
+    /// Whether the message is on its way there.
+    func isLeaving(_ offset: Int64) -> Bool {
+        guard let index = index(of: offset), case .leaving = slots[index].state else { return false }
+        return true
+    }
+
     /// It was appended there in the transaction that writes the next row: the row says that it is settled.
     mutating func left(_ offset: Int64) {
-        guard let index = index(of: offset), case .leaving = slots[index].state else { return }
+        guard isLeaving(offset), let index = index(of: offset) else { return }
         set(.leaving(isWritten: true), at: index)
         isDirty = true
     }
