@@ -4,7 +4,8 @@ public import Ratchet
 public struct RecordMetadata: Sendable, Hashable {
     /// The partition that it went to.
     public var partition: TopicPartition
-    /// Its offset there.
+    /// Its offset there; -1 where that is not known: with ``Acks/none``, and of a message that is in the log since an earlier
+    /// attempt whose answer was lost, if five or more batches of the producer have come to the partition behind it.
     public var offset: Int64
 }
 
