@@ -198,4 +198,32 @@ struct AdminTests {
         #expect(try broker.offsets(group: "g").isEmpty)
         try await broker.close()
     }
+
+    @Test("Queues are listed with what is done, what is in consumers' hands and what is left, opened again or not")
+    func queues() async throws {
+        let directory = try TemporaryDirectory()
+        var broker = try await Broker(at: directory.broker, configuration: .quiet)
+        try await broker.createTopic("t")
+        #expect(try broker.queues(of: "t").isEmpty)
+        for number in 0..<5 { try await broker.send(.text("\(number)", to: "t")) }
+        let consumer = try await broker.queue("t", as: "b").consumer(prefetch: 3)
+        let other = try await broker.queue("t", as: "a").consumer()
+        let deliveries = try await consumer.next()
+        #expect(deliveries.count == 3)
+        try await consumer.ack(deliveries[0].tag)
+        let found = try broker.queues(of: "t")
+        #expect(found.map(\.group) == ["a", "b"] && found.map(\.topic) == ["t", "t"])
+        #expect(found.map(\.consumers) == [1, 1] && found.map(\.unacked) == [0, 2])
+        #expect(found.map(\.backlog) == [5, 4])
+        #expect(found[1].partitions == [.init(partition: TopicPartition("t", 0), settled: 1, log: 0..<5)])
+        other.close()
+        #expect(try broker.queues(of: "t").map(\.consumers) == [0, 1])
+        try await broker.close()
+        broker = try await Broker(at: directory.broker, configuration: .quiet)
+        let later = try broker.queues(of: "t")
+        #expect(later.map(\.backlog) == [5, 4] && later.map(\.consumers) == [0, 0] && later.map(\.unacked) == [0, 0])
+        let error = #expect(throws: BrokerError.self) { try broker.queues(of: "u") }
+        #expect(error?.code == .unknownTopic)
+        try await broker.close()
+    }
 }

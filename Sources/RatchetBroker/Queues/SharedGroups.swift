@@ -35,6 +35,11 @@ final class SharedGroups: Sendable {
         }
     }
 
+    /// The group of the topic, nil before its first use.
+    func known(_ name: String, of topic: Topic) -> SharedGroupShell? {
+        shells.first { $0.name == name && $0.topic.id == topic.id }
+    }
+
     /// Whether a consumer waits in `next`; for tests.
     var hasWaiting: Bool { shells.contains { $0.hasWaiting } }
 

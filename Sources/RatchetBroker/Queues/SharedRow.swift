@@ -112,6 +112,24 @@ extension SharedTable {
     /// Beside the partitions, which have lower numbers.
     private static let consumerRow = Int(UInt32.max)
 
+    /// The names of the topic's groups that have had consumers, sorted.
+    static func groups(
+        of topic: Topic,
+        in transaction: borrowing some Transaction & ~Copyable,
+        _ tables: Tables
+    ) throws -> [String] {
+        let prefix = key(topic, consumerRow, "")
+        return try transaction.withCursor(in: tables.shared) { cursor in
+            var groups: [String] = []
+            var row = try prefix.withUnsafeBytes { try cursor.seek(atLeast: $0) }
+            while let key = row?.key, key.starts(with: prefix) {
+                groups.append(String(decoding: key.dropFirst(prefix.count), as: UTF8.self))
+                row = try cursor.next()
+            }
+            return groups
+        }
+    }
+
     /// A number that no consumer of the group had before; rises across restarts too.
     static func newConsumer(
         _ topic: Topic,

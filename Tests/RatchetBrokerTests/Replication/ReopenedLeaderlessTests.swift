@@ -70,12 +70,12 @@ struct ReopenedLeaderlessTests {
         // Whoever joins has it moved.
         let joined = try await next.queue("t", as: "q", settings: settings).consumer()
         for _ in 0..<10 { try await next.round() }
-        await joined.close()
+        joined.close()
         try await Self.start(node, of: next, file)
         let last = try await next.queue("t", as: "q", settings: settings).consumer()
         for _ in 0..<10 { try await next.round() }
         #expect(try await next.texts(TopicPartition("dead", 0)) == ["a"])
-        await last.close()
+        last.close()
         try await next.close()
     }
 

@@ -66,7 +66,7 @@ struct UncleanReadersTests {
         #expect(found.map(\.message.text) == (1..<4).map { "new \($0)" })
         // Of what was cut off one is in its hands: its answer is not one to the message that is there now.
         try await consumer.ack(2, multiple: true)
-        await consumer.close()
+        consumer.close()
         let other = try await broker.queue("t", as: "g").consumer()
         #expect(try await other.next().map(\.message.text) == ["new 1"])
         try await broker.close()
