@@ -4,7 +4,7 @@
     import Testing
 
     @Suite struct KafkaConformanceTests {
-        static let cluster = Result { try MockCluster() }
+        static let cluster = Result { try MockCluster(latency: 100) }
         /// Each check's clients have a dozen threads.
         private static let lanes = Lanes(6)
 

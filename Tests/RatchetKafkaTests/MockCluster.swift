@@ -16,9 +16,13 @@
         let process: MockProcess
         let plain: PlainClient
 
-        init(brokers: Int = 3) throws {
+        /// Brokers that answer after so many milliseconds. A member that syncs after its leader is sent away, to join
+        /// again, where Kafka would tell it its partitions; the group then goes on without who holds partitions back. A
+        /// leader asks for metadata before it syncs: where that takes longer, the others are ahead of it.
+        init(brokers: Int = 3, latency: Int = 0) throws {
             process = try MockProcess(brokers: brokers)
             plain = PlainClient(process.servers)
+            if latency > 0 { for broker in 1...brokers { try process.tell("slow \(broker) \(latency)") } }
         }
 
         static let silent = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
