@@ -81,6 +81,14 @@
             return KafkaError(.init(code), redact(Self.string(text)), isFatal: true)
         }
 
+        /// The value of a setting, whoever has set it.
+        func setting(_ name: String) -> String? {
+            var text = [CChar](repeating: 0, count: 512)
+            var size = text.count
+            guard rd_kafka_conf_get(rd_kafka_conf(handle), name, &text, &size) == RD_KAFKA_CONF_OK else { return nil }
+            return Self.string(text)
+        }
+
         /// Commits offsets; the listener is told how it went, under this number, where `queue` is served. Returns why it
         /// was not even begun.
         func commit(_ list: PartitionList, number: UInt, answeringBy queue: OpaquePointer) -> KafkaError? {

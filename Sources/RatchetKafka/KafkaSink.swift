@@ -102,7 +102,7 @@
                 return .failed(
                     MessageError(
                         .tooLarge,
-                        "\(entry.end - entry.start) bytes for topic '\(batch.topics[Int(entry.topic)])': raise message.max.bytes here and max.message.bytes there"
+                        "\(entry.end - entry.start) bytes for topic '\(batch.topics[Int(entry.topic)])': raise message.max.bytes, and queue.buffering.max.kbytes where it was lowered, here and max.message.bytes there"
                     )
                 )
             default: return .failed(KafkaError(code, "message \(index) of \(batch.count)"))

@@ -124,6 +124,21 @@
             settle(place, code)
         }
 
+        /// How many bytes of payload the next message has.
+        var nextSize: Int {
+            let place = state.withLock { $0.next }
+            return batch.bytes.withUnsafeBytes { batch.parts(at: indices[place], in: $0).payload.count }
+        }
+
+        /// None of the messages that were not handed over will be.
+        func settleRest(_ code: rd_kafka_resp_err_t) {
+            let places = state.withLock { state in
+                defer { state.next = indices.count }
+                return state.next..<indices.count
+            }
+            for place in places { settle(place, code) }
+        }
+
         /// A message was reported; called once for each that was handed over.
         static func delivered(_ slot: UnsafeMutableRawPointer?, _ code: rd_kafka_resp_err_t) {
             guard let slot = slot?.assumingMemoryBound(to: Slot.self) else { return }

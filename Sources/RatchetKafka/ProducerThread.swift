@@ -9,18 +9,28 @@
     final class ProducerThread: @unchecked Sendable {
         private struct State {
             /// Who waits for room in librdkafka's queue.
-            var waiting: [CheckedContinuation<Void, Never>] = []
+            var waiting: [UInt: CheckedContinuation<Void, Never>] = [:]
+            var next: UInt = 0
+            /// How often there was room.
+            var rounds: UInt = 0
+            /// How many hand messages over: the client must outlive that.
+            var senders = 0
             var isStopping = false
+            var isOver = false
         }
 
         private let client: Client
         private let listener: ProducerListener
         private let waker = Waker()
         private let state = Mutex(State())
+        let ended = Latch()
+        /// How many bytes of payload librdkafka's queue holds: a larger one never has room.
+        private let queueBytes: Int
 
         init(_ settings: ClientSettings, _ logger: Logger) throws(KafkaError) {
             listener = ProducerListener(ClientReports(logger))
             client = try Client(RD_KAFKA_PRODUCER, settings, listener)
+            queueBytes = client.setting("queue.buffering.max.kbytes").flatMap { Int($0) }.map { $0 * 1_024 } ?? .max
         }
 
         func start() {
@@ -33,6 +43,9 @@
             waker.wake()
         }
 
+        /// How often there was room in librdkafka's queue.
+        var rounds: UInt { state.withLock { $0.rounds } }
+
         /// Why it can send nothing more.
         var fatalError: KafkaError? { client.fatalError }
 
@@ -41,7 +54,7 @@
                 preconditionFailure("a producer has a queue")
             }
             waker.listen(to: queue)
-            while !state.withLock({ $0.isStopping }) || rd_kafka_outq_len(client.handle) > 0 {
+            while !isDone {
                 waker.wait(milliseconds: 1_000)
                 if rd_kafka_poll(client.handle, 0) > 0 { tellRoom() }
                 // What it holds is sent no more: that it is over is told at once.
@@ -52,34 +65,78 @@
             rd_kafka_queue_io_event_enable(queue, -1, nil, 0)
             rd_kafka_queue_destroy(queue)
             client.destroy()
+            ended.open()
+        }
+
+        /// Whether nothing is on its way any more, nor will be.
+        private var isDone: Bool {
+            state.withLock { state in
+                state.isOver = state.isStopping && state.senders == 0 && rd_kafka_outq_len(client.handle) == 0
+                return state.isOver
+            }
         }
 
         private func tellRoom() {
             let waiting = state.withLock { state in
-                defer { state.waiting = [] }
+                state.rounds += 1
+                defer { state.waiting = [:] }
                 return state.waiting
             }
-            for continuation in waiting { continuation.resume() }
+            // Any order: each tries again.
+            for continuation in waiting.values { continuation.resume() }
         }
 
         /// Hands over messages of a batch and waits for their reports. Throws `CancellationError`; they may then be sent
         /// all the same.
-        func send(_ indices: [Int], of batch: OutgoingBatch) async throws -> [(index: Int, code: rd_kafka_resp_err_t)] {
+        func send(_ indices: [Int], of batch: OutgoingBatch) async throws -> PendingSend.Outcome {
             let pending = PendingSend(batch, indices)
-            while let refusal = pending.handOver(to: client.handle) {
-                switch refusal {
-                case RD_KAFKA_RESP_ERR__QUEUE_FULL: await room()
-                default: pending.settleNext(refusal)
-                }
-            }
+            try await handOver(pending)
             return try await pending.outcome()
         }
 
-        /// Waits until reports have come: what they are of has left the queue.
-        private func room() async {
-            await withCheckedContinuation { continuation in
-                state.withLock { $0.waiting.append(continuation) }
+        private func handOver(_ pending: PendingSend) async throws {
+            let isOver = state.withLock { state in
+                if !state.isOver { state.senders += 1 }
+                return state.isOver
             }
+            // Another producer has taken its place.
+            guard !isOver else { return pending.settleRest(RD_KAFKA_RESP_ERR__PURGE_QUEUE) }
+            defer {
+                state.withLock { $0.senders -= 1 }
+                waker.wake()
+            }
+            while true {
+                let rounds = rounds
+                guard let refusal = pending.handOver(to: client.handle) else { return }
+                switch refusal {
+                case RD_KAFKA_RESP_ERR__QUEUE_FULL where pending.nextSize > queueBytes:
+                    pending.settleNext(RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+                case RD_KAFKA_RESP_ERR__QUEUE_FULL: try await room(after: rounds)
+                default: pending.settleNext(refusal)
+                }
+            }
+        }
+
+        /// Waits until there has been room once more than so often: it may have come between the refusal of a message and
+        /// the wait. Throws `CancellationError`.
+        func room(after rounds: UInt) async throws {
+            let id = state.withLock { state in
+                state.next += 1
+                return state.next
+            }
+            await withTaskCancellationHandler {
+                await withCheckedContinuation { continuation in
+                    let isOver = state.withLock { state in
+                        if state.rounds != rounds || Task.isCancelled { return true }
+                        state.waiting[id] = continuation
+                        return false
+                    }
+                    if isOver { continuation.resume() }
+                }
+            } onCancel: {
+                state.withLock { $0.waiting.removeValue(forKey: id) }?.resume()
+            }
+            try Task.checkCancellation()
         }
     }
 

@@ -1,8 +1,10 @@
 #if Kafka
+    import CRdkafka
     import Ratchet
-    import RatchetKafka
     import RatchetTesting
     import Testing
+
+    @testable import RatchetKafka
 
     /// What a sink does when Kafka refuses, or is away. Each test has a cluster of its own to do that to.
     @Suite(.timeLimit(.minutes(30)), .serialized) struct KafkaSinkTests {
@@ -66,6 +68,86 @@
             var rest = ["b", "c"]
             while !rest.isEmpty { rest = try await sink.send(try batch(rest, to: topic)).map { rest[$0.index] } }
             #expect(try await texts(cluster, topic) == ["a", "b", "c"])
+        }
+
+        private func sink(_ cluster: MockCluster, _ settings: KafkaSettings) throws -> KafkaSink {
+            var configuration = cluster.configuration
+            configuration.producerSettings = settings
+            return try Kafka(configuration).sink()
+        }
+
+        @Test("A full queue is waited for, however small it is", .timeLimit(.minutes(2)))
+        func fullQueue() async throws {
+            let cluster = try MockCluster(brokers: 1)
+            let topic = try await cluster.newTopic()
+            let sink = try sink(cluster, ["queue.buffering.max.messages": "1", "linger.ms": "0"])
+            let texts = (0..<2_000).map { "\($0)" }
+            #expect(try await sink.send(try batch(texts, to: topic)).isEmpty)
+            #expect(try await self.texts(cluster, topic) == texts)
+        }
+
+        @Test("Room that came after a message was refused and before it is waited for is not missed")
+        func roomMeanwhile() async throws {
+            let cluster = try MockCluster(brokers: 1)
+            let topic = try await cluster.newTopic()
+            let producer = try ProducerThread(.producer(cluster.configuration), MockCluster.silent)
+            producer.start()
+            let rounds = producer.rounds
+            _ = try await producer.send([0], of: try batch(["a"], to: topic))
+            try await producer.room(after: rounds)
+            producer.stop()
+        }
+
+        @Test("A producer that was replaced hands nothing over, and says so of each message")
+        func replaced() async throws {
+            let cluster = try MockCluster(brokers: 1)
+            let topic = try await cluster.newTopic()
+            let producer = try ProducerThread(.producer(cluster.configuration), MockCluster.silent)
+            producer.start()
+            producer.stop()
+            await producer.ended.wait()
+            let outcome = try await producer.send([0, 1], of: try batch(["a", "b"], to: topic))
+            #expect(outcome.map(\.code) == [RD_KAFKA_RESP_ERR__PURGE_QUEUE, RD_KAFKA_RESP_ERR__PURGE_QUEUE])
+            #expect(try await texts(cluster, topic).isEmpty)
+        }
+
+        @Test("A message larger than the queue fails with those of its key behind it", .timeLimit(.minutes(2)))
+        func largerThanTheQueue() async throws {
+            let cluster = try MockCluster(brokers: 1)
+            let topic = try await cluster.newTopic()
+            let sink = try sink(cluster, ["queue.buffering.max.kbytes": "1"])
+            let large = String(repeating: "x", count: 1_025)
+            let batch = try OutgoingBatch([
+                .text("a", to: topic, key: "k"), .text(large, to: topic, key: "k"), .text("b", to: topic, key: "k"),
+                .text(String(large.dropLast()), to: topic, key: "l"), .text("c", to: topic, key: "l"),
+            ])
+            let failures = try await sink.send(batch)
+            #expect(failures.map(\.index) == [1, 2])
+            #expect((failures.first?.error as? MessageError)?.code == .tooLarge, "\(failures)")
+            #expect(try await texts(cluster, topic) == ["a", String(large.dropLast()), "c"])
+        }
+
+        @Test("Who waits for a full queue can be cancelled", .timeLimit(.minutes(2)))
+        func cancelled() async throws {
+            let cluster = try MockCluster(brokers: 1)
+            let topic = try await cluster.newTopic()
+            var configuration = cluster.configuration
+            configuration.deliveryTimeout = .seconds(3_600)
+            configuration.producerSettings = [
+                "queue.buffering.max.messages": "1", "reconnect.backoff.max.ms": "500",
+            ]
+            let sink = try Kafka(configuration).sink()
+            // It knows the topic then.
+            #expect(try await sink.send(try batch(["a"], to: topic)).isEmpty)
+            try cluster.process.tell("down 1")
+            let batch = try batch(["b", "c"], to: topic)
+            let senders = (0..<20).map { _ in Task { try await sink.send(batch) } }
+            for sender in senders {
+                sender.cancel()
+                await #expect(throws: CancellationError.self) { try await sender.value }
+            }
+            try cluster.process.tell("up 1")
+            #expect(try await sink.send(try self.batch(["d"], to: topic)).isEmpty)
         }
 
         @Test("A producer that has fallen out with the cluster says so, and sends nothing more")
