@@ -37,6 +37,7 @@
         private static let aliases = [
             "metadata.broker.list": "bootstrap.servers", "request.required.acks": "acks",
             "message.timeout.ms": "delivery.timeout.ms", "auto.commit.enable": "enable.auto.commit",
+            "message.send.max.retries": "retries",
         ]
 
         private static let common: KafkaSettings = ["client.id": "ratchet"]
@@ -138,6 +139,7 @@
                     "enable.idempotence": "a retry would write a message twice, or out of order",
                     "enable.gapless.guarantee": "messages of a key would be written out of order",
                     "partitioner": "a key's partition must be the same for all producers",
+                    "delivery.report.only.error": "each message's confirmation is waited for",
                     "retries": "a message is retried until its delivery timeout",
                     "transactional.id": "the outbox is what makes publishing atomic",
                 ]

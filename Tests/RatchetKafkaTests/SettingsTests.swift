@@ -43,6 +43,7 @@
             "A producer that could lose or repeat something is not made",
             arguments: [
                 "acks", "enable.idempotence", "partitioner", "retries", "message.timeout.ms", "request.required.acks",
+                "message.send.max.retries", "delivery.report.only.error",
             ]
         )
         func refusedForProducers(name: String) throws {
