@@ -59,8 +59,9 @@
                         log: place.log
                     )
                 }
-                for assignment in assignments {
-                    metrics.committed(assignment.partition, assignment.committed?.offset ?? assignment.log.lowerBound)
+                let untold = state.withLock { $0.untold(partitions, generation: generation) }
+                for assignment in assignments where untold.contains(assignment.partition) {
+                    metrics.assigned(assignment.partition, assignment.committed?.offset ?? assignment.log.lowerBound)
                 }
                 state.withLock { $0.tell(assignments) }?.resume()
             case .failure(let error):

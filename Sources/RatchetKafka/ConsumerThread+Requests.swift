@@ -52,6 +52,7 @@
             }
             for job in takeJobs(isLast: true) { job(self) }
             endCommits()
+            metrics.forget(started.map(\.partition))
             started = []
             // It is in no group, and fetches nothing more: that does not wait for anybody.
             rd_kafka_consumer_close(fetcher.handle)

@@ -25,13 +25,25 @@
             self.factory = factory
         }
 
-        /// The group has committed everything before `offset`.
-        func committed(_ partition: TopicPartition, _ offset: Int64) { positions.withLock { $0[partition] = offset } }
+        /// The partition is the member's, and the group has committed everything before `offset`.
+        func assigned(_ partition: TopicPartition, _ offset: Int64) { positions.withLock { $0[partition] = offset } }
 
-        /// The partitions are others' to measure.
+        /// The group has committed everything before `offset`; the answer may come when the partition is another's.
+        func committed(_ partition: TopicPartition, _ offset: Int64) {
+            positions.withLock { positions in
+                if positions[partition] != nil { positions[partition] = offset }
+            }
+        }
+
+        /// The partitions are others' to measure: what was measured last would stand here for ever.
         func forget(_ partitions: [TopicPartition]) {
             positions.withLock { positions in
                 for partition in partitions { positions[partition] = nil }
+            }
+            let forgotten = gauges.withLock { gauges in partitions.compactMap { gauges[$0] } }
+            for gauges in forgotten {
+                gauges.lag.record(0)
+                gauges.prefetched.record(0)
             }
         }
 
@@ -39,10 +51,10 @@
         func record(_ json: UnsafeRawBufferPointer, _ reports: ClientReports) {
             do {
                 for measured in try StatisticsReport(json).partitions {
+                    // Else it was given back while this was on its way.
+                    guard let position = positions.withLock({ $0[measured.partition] }) else { continue }
                     let gauges = gauges(of: measured.partition)
-                    if let end = measured.end, let position = positions.withLock({ $0[measured.partition] }) {
-                        gauges.lag.record(max(0, end - position))
-                    }
+                    if let end = measured.end { gauges.lag.record(max(0, end - position)) }
                     gauges.prefetched.record(measured.prefetched)
                 }
             } catch {

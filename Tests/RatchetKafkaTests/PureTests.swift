@@ -1,4 +1,6 @@
 #if Kafka
+    import CoreMetrics
+    import MetricsTestKit
     import Ratchet
     import Testing
 
@@ -48,6 +50,38 @@
         @Test("What is no report is an error")
         func wrong() {
             #expect(throws: (any Error).self) { try Array("{}".utf8).withUnsafeBytes { try StatisticsReport($0) } }
+        }
+    }
+
+    @Suite struct KafkaMetricsTests {
+        private static let partition = TopicPartition("t", 1)
+
+        private func report(_ metrics: KafkaMetrics) {
+            let json = """
+                {"topics":{"t":{"topic":"t","partitions":{
+                "1":{"partition":1,"fetch_state":"active","ls_offset":12,"fetchq_cnt":3}}}}}
+                """
+            Array(json.utf8).withUnsafeBytes { metrics.record($0, ClientReports(MockCluster.silent)) }
+        }
+
+        @Test("A partition that was given back has no lag, whatever is heard of it later")
+        func forgotten() {
+            let factory = TestMetrics()
+            let metrics = KafkaMetrics(group: "g", factory: factory)
+            metrics.assigned(Self.partition, 5)
+            metrics.committed(Self.partition, 7)
+            report(metrics)
+            let gauges = factory.recorders.sorted { $0.label < $1.label }
+            #expect(gauges.map(\.label) == ["ratchet.kafka.lag", "ratchet.kafka.prefetched"])
+            #expect(gauges.map(\.lastValue) == [5, 3])
+            metrics.forget([Self.partition])
+            #expect(gauges.map(\.lastValue) == [0, 0])
+            metrics.committed(Self.partition, 9)
+            report(metrics)
+            #expect(gauges.map(\.lastValue) == [0, 0])
+            metrics.assigned(Self.partition, 9)
+            report(metrics)
+            #expect(gauges.map(\.lastValue) == [3, 3])
         }
     }
 
