@@ -31,8 +31,8 @@
             for question in due {
                 switch question.subject {
                 case .places(let partitions, let generation):
-                    lookup.places(of: partitions) { [weak self] result in
-                        self?.submit { $0.answer(partitions, generation, result) }
+                    lookup.places(of: partitions) { [weak self] places in
+                        self?.submit { $0.answer(places, generation) }
                     }
                 case .log(let miss):
                     lookup.log(of: miss.partition) { [weak self] result in
@@ -43,32 +43,32 @@
             }
         }
 
-        private func answer(
-            _ partitions: [TopicPartition],
-            _ generation: Int64,
-            _ result: Result<[Lookup.Place], any Error>
-        ) {
-            switch result {
-            case .success(let places):
-                let assignments = zip(partitions, places).map { partition, place in
-                    Assignment(
-                        partition: partition,
-                        topicID: nil,
-                        generation: generation,
-                        committed: place.committed,
-                        log: place.log
+        /// Tells what is known, and asks again for the rest alone: a partition without a leader keeps no other waiting.
+        private func answer(_ places: Lookup.Places, _ generation: Int64) {
+            var assignments: [Assignment] = []
+            var failures: [TopicPartition: any Error] = [:]
+            for (partition, place) in places {
+                do {
+                    let place = try place.get()
+                    assignments.append(
+                        Assignment(
+                            partition: partition,
+                            topicID: nil,
+                            generation: generation,
+                            committed: place.committed,
+                            log: place.log
+                        )
                     )
-                }
-                let untold = state.withLock { $0.untold(partitions, generation: generation) }
-                for assignment in assignments where untold.contains(assignment.partition) {
-                    metrics.assigned(assignment.partition, assignment.committed?.offset ?? assignment.log.lowerBound)
-                }
-                state.withLock { $0.tell(assignments) }?.resume()
-            case .failure(let error):
-                let rest = state.withLock { $0.untold(partitions, generation: generation) }
-                guard !rest.isEmpty else { return }
-                askAgain(.places(rest, generation: generation), rest, error)
+                } catch { failures[partition] = error }
             }
+            let untold = state.withLock { $0.untold(places.map(\.partition), generation: generation) }
+            for assignment in assignments where untold.contains(assignment.partition) {
+                metrics.assigned(assignment.partition, assignment.committed?.offset ?? assignment.log.lowerBound)
+            }
+            state.withLock { $0.tell(assignments) }?.resume()
+            let rest = untold.filter { failures[$0] != nil }
+            guard let first = rest.first, let error = failures[first] else { return }
+            askAgain(.places(rest, generation: generation), rest, error)
         }
 
         private func answer(_ miss: SessionState.Miss, _ result: Result<Range<Int64>, any Error>) {

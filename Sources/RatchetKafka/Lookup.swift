@@ -72,15 +72,21 @@
             var log: Range<Int64>
         }
 
-        /// Tells the places of partitions, or why they could not be asked for, on the lookup's thread.
-        func places(
-            of partitions: [TopicPartition],
-            _ answer: @escaping @Sendable (Result<[Place], any Error>) -> Void
-        ) {
-            thread.submit { [self] in answer(Result { try readPlaces(of: partitions) }) }
+        typealias Places = [(partition: TopicPartition, place: Result<Place, any Error>)]
+
+        /// Tells the place of each partition, or why it could not be asked for, on the lookup's thread.
+        func places(of partitions: [TopicPartition], _ answer: @escaping @Sendable (Places) -> Void) {
+            thread.submit { [self] in
+                let places: Places
+                do { places = try readPlaces(of: partitions) } catch {
+                    places = partitions.map { ($0, .failure(error)) }
+                }
+                answer(places)
+                if places.contains(where: { if case .failure = $0.place { true } else { false } }) { refresh() }
+            }
         }
 
-        private func readPlaces(of partitions: [TopicPartition]) throws -> [Place] {
+        private func readPlaces(of partitions: [TopicPartition]) throws -> Places {
             let committed = try PartitionList(partitions).withList { list in
                 let code = rd_kafka_committed(client.handle, list, timeout)
                 guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
@@ -88,16 +94,25 @@
                 }
                 return PartitionList(reading: list).entries
             }
-            return try committed.map { entry in
-                let partition = entry.partition
-                guard entry.code == RD_KAFKA_RESP_ERR_NO_ERROR else {
-                    throw KafkaError(entry.code, "the committed offset of \(partition)")
-                }
-                let log = try Self.log(of: partition, client.handle, timeout)
-                let offset =
-                    entry.offset < 0 ? nil : CommittedOffset(offset: entry.offset, metadata: entry.metadata ?? "")
-                return Place(committed: offset, log: log)
+            return committed.map { entry in (entry.partition, Result { try readPlace(of: entry) }) }
+        }
+
+        private func readPlace(of entry: PartitionList.Entry) throws -> Place {
+            guard entry.code == RD_KAFKA_RESP_ERR_NO_ERROR else {
+                throw KafkaError(entry.code, "the committed offset of \(entry.partition)")
             }
+            let log = try Self.log(of: entry.partition, client.handle, timeout)
+            let offset = entry.offset < 0 ? nil : CommittedOffset(offset: entry.offset, metadata: entry.metadata ?? "")
+            return Place(committed: offset, log: log)
+        }
+
+        /// Has the client learn who leads: that a partition has no leader it would believe for minutes.
+        private func refresh() {
+            var found: UnsafePointer<rd_kafka_metadata>?
+            guard rd_kafka_metadata(client.handle, 1, nil, &found, timeout) == RD_KAFKA_RESP_ERR_NO_ERROR else {
+                return
+            }
+            rd_kafka_metadata_destroy(found)
         }
 
         /// What the logs of partitions hold.

@@ -14,6 +14,7 @@
     /// ends with its input.
     ///
     ///     topic NAME PARTITIONS       makes a topic
+    ///     leader NAME PARTITION BROKER    makes a broker the leader of a partition, -1 for none
     ///     down BROKER, up BROKER      cuts a broker off, or has it back
     ///     slow BROKER MILLISECONDS    answers so much later
     ///     errors APIKEY CODE COUNT    has the next requests of a kind answered with an error
@@ -46,6 +47,9 @@
             switch (words.first, words.count) {
             case ("topic", 3):
                 return rd_kafka_mock_topic_create(cluster, words[1], numbers[2], 3) == RD_KAFKA_RESP_ERR_NO_ERROR
+            case ("leader", 4):
+                let code = rd_kafka_mock_partition_set_leader(cluster, words[1], numbers[2], numbers[3])
+                return code == RD_KAFKA_RESP_ERR_NO_ERROR
             case ("down", 2): return rd_kafka_mock_broker_set_down(cluster, numbers[1]) == RD_KAFKA_RESP_ERR_NO_ERROR
             case ("up", 2): return rd_kafka_mock_broker_set_up(cluster, numbers[1]) == RD_KAFKA_RESP_ERR_NO_ERROR
             case ("slow", 3):

@@ -166,6 +166,21 @@
             await session.close()
         }
 
+        @Test(
+            "A partition without a leader keeps no other from starting, and is told once it has one",
+            .timeLimit(.minutes(2))
+        )
+        func leaderless() async throws {
+            let cluster = try MockCluster(brokers: 1)
+            let topic = try await cluster.newTopic(partitions: 3)
+            try cluster.process.tell("leader \(topic) 1 -1")
+            let session = try await session(cluster, topic, MockCluster.newName("group"))
+            #expect(try await session.assigned().map(\.partition.partition) == [0, 2])
+            try cluster.process.tell("leader \(topic) 1 1")
+            #expect(try await session.assigned().map(\.partition.partition) == [1])
+            await session.close()
+        }
+
         @Test("A static member that comes back has its partition again, under a generation that is newer")
         func staticMember() async throws {
             let cluster = try MockCluster(brokers: 1)
