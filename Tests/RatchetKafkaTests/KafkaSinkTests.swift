@@ -55,7 +55,7 @@
             let cluster = try MockCluster(brokers: 1)
             let topic = try await cluster.newTopic()
             var configuration = cluster.configuration
-            configuration.deliveryTimeout = .seconds(2)
+            configuration.deliveryTimeout = .seconds(10)
             configuration.settings["reconnect.backoff.max.ms"] = "500"
             let sink = try Kafka(configuration).sink()
             #expect(try await sink.send(try batch(["a"], to: topic)).isEmpty)
@@ -67,7 +67,9 @@
             try cluster.process.tell("up 1")
             var rest = ["b", "c"]
             while !rest.isEmpty { rest = try await sink.send(try batch(rest, to: topic)).map { rest[$0.index] } }
-            #expect(try await texts(cluster, topic) == ["a", "b", "c"])
+            // One that was written and not confirmed in time is there again.
+            var seen: Set<String> = []
+            #expect(try await texts(cluster, topic).filter { seen.insert($0).inserted } == ["a", "b", "c"])
         }
 
         private func sink(_ cluster: MockCluster, _ settings: KafkaSettings) throws -> KafkaSink {
