@@ -116,12 +116,19 @@
             let topic = try await cluster.newTopic()
             let partition = TopicPartition(topic, 0)
             try await cluster.produce((0..<10).map { message($0, to: topic, 0) })
-            let session = try await cluster.kafka.subscribe(to: topic, as: MockCluster.newName("group")).open()
+            let log = LogRecorder()
+            var configuration = cluster.configuration
+            configuration.logger = log.logger
+            let group = MockCluster.newName("group")
+            let session = try await Kafka(configuration).subscribe(to: topic, as: group).open()
             _ = try await session.assigned()
             let again = try #require(session as? any RereadableSession)
             #expect(try await again.messages(from: 0, to: 2, of: partition)?.count == 2)
             try cluster.process.tell("down 1")
+            // Only who asks anew has not known the broker by its number.
+            let refused = log.next(with: "/bootstrap: Connect to")
             async let batch = again.messages(from: 2, to: 4, of: partition)
+            await refused.wait()
             try cluster.process.tell("up 1")
             #expect(try await batch?.count == 2)
             await session.close()
