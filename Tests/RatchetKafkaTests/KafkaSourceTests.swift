@@ -2,9 +2,10 @@
     import CoreMetrics
     import MetricsTestKit
     import Ratchet
-    import RatchetKafka
     import RatchetTesting
     import Testing
+
+    @testable import RatchetKafka
 
     /// What a source does beside the conformance suite's promises. Each test has a cluster of its own.
     @Suite(.timeLimit(.minutes(30)), .serialized) struct KafkaSourceTests {
@@ -125,10 +126,21 @@
             let again = try await next.assigned()[0]
             #expect(again.committed?.offset == 1)
             try cluster.process.tell("errors \(Self.offsetCommit) 27 1000")
-            async let closing: Void = next.close()
-            let error = await #expect(throws: SourceError.self) { try await next.commit([commit(again, 0)]) }
+            let refused = Task { try await next.commit([commit(again, 0)]) }
+            while try await !isPostponing(next) {}
+            await next.close()
+            let error = await #expect(throws: SourceError.self) { try await refused.value }
             #expect(error?.code == .closed)
-            await closing
+        }
+
+        /// Whether a commit waits to be tried again.
+        private func isPostponing(_ session: any SourceSession) async throws -> Bool {
+            let thread = try #require(session as? KafkaSession).thread
+            return await withCheckedContinuation { continuation in
+                if !thread.submit({ continuation.resume(returning: $0.hasPostponed) }) {
+                    continuation.resume(returning: true)
+                }
+            }
         }
 
         @Test("An offset that the log does not hold is told, and the partition can be started elsewhere")
