@@ -6,10 +6,10 @@
     /// Questions to a cluster, for a group: a client of its own that never joins it, on a thread of its own, as each
     /// question blocks. Each ends within its time.
     final class Lookup: Sendable {
-        private let client: Client
+        let client: Client
         private let reports: ClientReports
-        private let thread: JobThread
-        private let timeout: Int32
+        let thread: JobThread
+        let timeout: Int32
 
         init(_ configuration: KafkaConfiguration, group: String?) throws(KafkaError) {
             reports = ClientReports(configuration.logger)
@@ -64,55 +64,6 @@
                 }
                 return nil
             }
-        }
-
-        /// What the group has committed of a partition, and what its log holds.
-        struct Place: Sendable {
-            var committed: CommittedOffset?
-            var log: Range<Int64>
-        }
-
-        typealias Places = [(partition: TopicPartition, place: Result<Place, any Error>)]
-
-        /// Tells the place of each partition, or why it could not be asked for, on the lookup's thread.
-        func places(of partitions: [TopicPartition], _ answer: @escaping @Sendable (Places) -> Void) {
-            thread.submit { [self] in
-                let places: Places
-                do { places = try readPlaces(of: partitions) } catch {
-                    places = partitions.map { ($0, .failure(error)) }
-                }
-                answer(places)
-                if places.contains(where: { if case .failure = $0.place { true } else { false } }) { refresh() }
-            }
-        }
-
-        private func readPlaces(of partitions: [TopicPartition]) throws -> Places {
-            let committed = try PartitionList(partitions).withList { list in
-                let code = rd_kafka_committed(client.handle, list, timeout)
-                guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
-                    throw KafkaError(code, "the group's committed offsets")
-                }
-                return PartitionList(reading: list).entries
-            }
-            return committed.map { entry in (entry.partition, Result { try readPlace(of: entry) }) }
-        }
-
-        private func readPlace(of entry: PartitionList.Entry) throws -> Place {
-            guard entry.code == RD_KAFKA_RESP_ERR_NO_ERROR else {
-                throw KafkaError(entry.code, "the committed offset of \(entry.partition)")
-            }
-            let log = try Self.log(of: entry.partition, client.handle, timeout)
-            let offset = entry.offset < 0 ? nil : CommittedOffset(offset: entry.offset, metadata: entry.metadata ?? "")
-            return Place(committed: offset, log: log)
-        }
-
-        /// Has the client learn who leads: that a partition has no leader it would believe for minutes.
-        private func refresh() {
-            var found: UnsafePointer<rd_kafka_metadata>?
-            guard rd_kafka_metadata(client.handle, 1, nil, &found, timeout) == RD_KAFKA_RESP_ERR_NO_ERROR else {
-                return
-            }
-            rd_kafka_metadata_destroy(found)
         }
 
         /// What the logs of partitions hold.

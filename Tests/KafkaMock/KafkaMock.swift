@@ -15,6 +15,7 @@
     ///
     ///     topic NAME PARTITIONS       makes a topic
     ///     leader NAME PARTITION BROKER    makes a broker the leader of a partition, -1 for none
+    ///     coordinator GROUP BROKER    makes a broker the coordinator of a group
     ///     down BROKER, up BROKER      cuts a broker off, or has it back
     ///     slow BROKER MILLISECONDS    answers so much later
     ///     errors APIKEY CODE COUNT    has the next requests of a kind answered with an error
@@ -49,6 +50,9 @@
                 return rd_kafka_mock_topic_create(cluster, words[1], numbers[2], 3) == RD_KAFKA_RESP_ERR_NO_ERROR
             case ("leader", 4):
                 let code = rd_kafka_mock_partition_set_leader(cluster, words[1], numbers[2], numbers[3])
+                return code == RD_KAFKA_RESP_ERR_NO_ERROR
+            case ("coordinator", 3):
+                let code = rd_kafka_mock_coordinator_set(cluster, "group", words[1], numbers[2])
                 return code == RD_KAFKA_RESP_ERR_NO_ERROR
             case ("down", 2): return rd_kafka_mock_broker_set_down(cluster, numbers[1]) == RD_KAFKA_RESP_ERR_NO_ERROR
             case ("up", 2): return rd_kafka_mock_broker_set_up(cluster, numbers[1]) == RD_KAFKA_RESP_ERR_NO_ERROR

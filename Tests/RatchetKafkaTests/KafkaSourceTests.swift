@@ -193,6 +193,25 @@
             await session.close()
         }
 
+        @Test("A leader that is away keeps no partition of another's from starting", .timeLimit(.minutes(1)))
+        func leaderAway() async throws {
+            let cluster = try MockCluster(brokers: 2)
+            let topic = try await cluster.newTopic(partitions: 2)
+            let group = MockCluster.newName("group")
+            try cluster.process.tell("coordinator \(group) 2")
+            for (partition, leader) in [(0, 1), (1, 2)] {
+                try cluster.process.tell("leader \(topic) \(partition) \(leader)")
+            }
+            try cluster.process.tell("down 1")
+            var configuration = cluster.configuration
+            configuration.settings["reconnect.backoff.max.ms"] = "500"
+            let session = try await Kafka(configuration).subscribe(to: topic, as: group).open()
+            #expect(try await session.assigned().map(\.partition.partition) == [1])
+            try cluster.process.tell("up 1")
+            #expect(try await session.assigned().map(\.partition.partition) == [0])
+            await session.close()
+        }
+
         @Test("A static member that comes back has its partition again, under a generation that is newer")
         func staticMember() async throws {
             let cluster = try MockCluster(brokers: 1)
