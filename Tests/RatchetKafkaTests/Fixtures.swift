@@ -30,11 +30,13 @@
     }
 
     extension SourceSession {
-        /// Waits until partitions are assigned.
-        func assigned() async throws -> [Assignment] {
-            while true {
-                if case .assigned(let assignments) = try await next() { return assignments }
+        /// Waits until so many partitions are assigned, at once or one after the other.
+        func assigned(_ count: Int = 1) async throws -> [Assignment] {
+            var all: [Assignment] = []
+            while all.count < count {
+                if case .assigned(let assignments) = try await next() { all += assignments }
             }
+            return all
         }
 
         /// Waits until the log of a partition does not hold what comes next; what comes before that is passed over.
