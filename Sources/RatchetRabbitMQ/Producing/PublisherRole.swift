@@ -60,7 +60,7 @@
         /// Ends a batch that nobody waits for any more, or that has had its time.
         private func endInVain(at now: Int64) throws(RabbitMQError) {
             guard let current else { return }
-            let isCommitting = current.isCommitting
+            let isOpen = isTransactional && current.window.outstandingCount > 0
             let late = RabbitMQError(.timedOut, "not confirmed within \(settings.timeout)")
             if desk.isCancelled(current.job.id) {
                 finish(.failure(CancellationError()))
@@ -69,8 +69,9 @@
             } else {
                 return
             }
-            // Confirms have numbers; the answer to a commit would be taken for the next one's.
-            if isCommitting { throw late }
+            // Confirms have numbers. What is in a transaction would be committed with the next batch, and the answer to a
+            // commit be taken for that one's: it ends with its connection.
+            if isOpen { throw late }
         }
 
         private func begin(_ job: PublisherDesk.Job, at now: Int64) {

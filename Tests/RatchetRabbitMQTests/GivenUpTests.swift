@@ -1,0 +1,69 @@
+#if RabbitMQ
+    import Logging
+    import Ratchet
+    import Testing
+
+    @testable import RatchetRabbitMQ
+
+    extension RabbitMQ {
+        /// Batches that a sink gives up while a server takes nothing.
+        @Suite struct GivenUpTests {
+            /// Opens its latch when the server has said that it takes no messages.
+            private struct Blocked: LogHandler {
+                let latch: Latch
+                var metadata: Logger.Metadata = [:]
+                var logLevel = Logger.Level.info
+
+                subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+                    get { metadata[key] }
+                    set { metadata[key] = newValue }
+                }
+
+                func log(event: LogEvent) {
+                    if "\(event.message)".hasPrefix("the server takes no messages") { latch.open() }
+                }
+            }
+
+            private static func queue(_ name: String) async throws -> RabbitMQServer {
+                let server = try await RabbitMQServer.running()
+                var topology = RabbitMQTopology()
+                topology.add(RabbitMQQueue(name))
+                try await topology.declare(at: try server.address, configuration: .quick)
+                return server
+            }
+
+            @Test(
+                "A transaction that is given up half published is none: the next one commits its own messages alone",
+                arguments: [false, true]
+            )
+            func transactions(_ isCancelled: Bool) async throws {
+                let name = "given-up-\(isCancelled)"
+                let server = try await Self.queue(name)
+                let blocked = Latch()
+                var configuration = RabbitMQConfiguration.quick
+                configuration.logger = Logger(label: "given-up") { _ in Blocked(latch: blocked) }
+                let settings = RabbitMQSinkSettings.with {
+                    $0.confirmation = .transactions
+                    if !isCancelled { $0.timeout = .seconds(5) }
+                }
+                let sink = try RabbitMQSink(at: try server.address, settings: settings, configuration: configuration)
+                #expect(try await sink.send(OutgoingBatch([.numbered(0, to: name)])).isEmpty)
+                try await server.order("alarm")
+                // The server says that it takes none when it is sent the first of them, long before the last.
+                let batch = try OutgoingBatch((100..<20_000).map { .numbered($0, to: name) })
+                let sending = Task { try await sink.send(batch) }
+                await blocked.wait()
+                if isCancelled {
+                    sending.cancel()
+                    await #expect(throws: CancellationError.self) { try await sending.value }
+                } else {
+                    #expect(try await sending.value.count == batch.count)
+                }
+                try await server.order("calm")
+                while try await !sink.send(OutgoingBatch([.numbered(1, to: name)])).isEmpty {}
+                #expect(try await PlainReader.contents(of: name, at: try server.address).map(\.text) == ["0", "1"])
+                await sink.close()
+            }
+        }
+    }
+#endif
