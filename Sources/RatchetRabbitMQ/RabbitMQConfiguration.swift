@@ -21,6 +21,8 @@
         public var logger = Logger(label: "ratchet.rabbitmq")
         /// The clocks: for delays, for generations, and for the time of messages that have none.
         public var time: TimeSource = .system
+        /// By which a sink's callers are answered in time while its thread is held up. Default: `ContinuousClock`.
+        public var clock: any Clock<Duration> = ContinuousClock()
         /// Random bits for the delays' jitter.
         public var random: @Sendable () -> UInt64 = RandomSource.system
 

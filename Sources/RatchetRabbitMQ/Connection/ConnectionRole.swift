@@ -7,6 +7,8 @@
         var isOver: Bool { get }
         /// When ``work(_:at:)`` has to be called next though nothing comes, in nanoseconds of the monotonic clock.
         var deadline: Int64? { get }
+        /// Whether the socket was too full for what is to be written.
+        var waitsForRoom: Bool { get }
         /// Whether the connection has come to what it is for: the next failure is a first one again.
         var isEstablished: Bool { get }
 

@@ -55,6 +55,10 @@
                 if wire == nil, role.wantsConnection, now >= retryAt {
                     wire = try Wire(address, configuration)
                 }
+                wakeup.enter(wire?.descriptor)
+                defer { wakeup.leave() }
+                // Whoever asks for the end before this has not seen what it could interrupt.
+                guard !role.isOver else { return false }
                 let hasMore = try role.work(wire, at: now)
                 guard let wire else { return hasMore }
                 let hasCome = try takeFrames(of: wire, at: now)
@@ -91,7 +95,12 @@
             if let deadline = role.deadline { until = min(until, deadline) }
             if wire == nil, role.wantsConnection { until = min(until, retryAt) }
             let milliseconds = (max(until, now) - now + 999_999) / 1_000_000
-            Descriptors.wait(for: wakeup.descriptor, wire?.descriptor, atMost: CInt(clamping: milliseconds))
+            Descriptors.wait(
+                for: wakeup.descriptor,
+                wire?.descriptor,
+                orRoom: role.waitsForRoom,
+                atMost: CInt(clamping: milliseconds)
+            )
         }
     }
 #endif

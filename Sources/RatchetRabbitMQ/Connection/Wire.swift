@@ -39,6 +39,9 @@
 
         deinit { amqp_destroy_connection(connection) }
 
+        /// Says no good-bye: the server does not listen.
+        func abandon() { isBroken = true }
+
         /// Says good-bye, as far as the server still listens.
         func close() {
             if !isBroken { _ = amqp_connection_close(connection, CInt(AMQP_REPLY_SUCCESS)) }

@@ -33,6 +33,7 @@
         var wantsConnection: Bool { !isOver }
         var isOver: Bool { isFailed || desk.isClosed }
         var isEstablished: Bool { channels.contains { $0.isAssigned } }
+        var waitsForRoom: Bool { false }
         /// Without a connection no channel is due.
         var deadline: Int64? {
             isConnected ? (channels.compactMap(\.due) + [stageLimit].compactMap(\.self)).min() : nil

@@ -11,13 +11,14 @@
         private struct Current {
             let job: PublisherDesk.Job
             var window: PublishWindow
-            let deadline: Int64
             var isCommitting = false
         }
 
         private static let channel: UInt16 = 1
         /// Messages that are published before the server's answers have their turn.
         private static let messagesPerTurn = 128
+        /// Bytes that are written before the socket is asked whether it takes more.
+        private static let bytesAtOnce = 16_384
 
         private let desk: PublisherDesk
         private let settings: RabbitMQSinkSettings
@@ -26,6 +27,7 @@
         private var stage = Stage.absent
         private var stageLimit: Int64?
         private var isBlocked = false
+        private(set) var waitsForRoom = false
         private var nextTag: UInt64 = 1
         private var current: Current?
         /// A message that comes back, until its last byte is there.
@@ -42,12 +44,13 @@
         var wantsConnection: Bool { current != nil || desk.hasJobs }
         var isOver: Bool { desk.isClosed }
         var isEstablished: Bool { stage == .ready }
-        var deadline: Int64? { [current?.deadline, stageLimit].compactMap(\.self).min() }
+        var deadline: Int64? { [current?.job.deadline, stageLimit].compactMap(\.self).min() }
 
         // MARK: What is to be done
 
         func work(_ wire: Wire?, at now: Int64) throws(RabbitMQError) -> Bool {
-            if current == nil, let job = desk.takeJob() { begin(job, at: now) }
+            if current == nil, let job = desk.takeJob() { begin(job) }
+            waitsForRoom = false
             try endInVain(at: now)
             guard let wire else { return false }
             try advance(wire, at: now)
@@ -61,23 +64,20 @@
         private func endInVain(at now: Int64) throws(RabbitMQError) {
             guard let current else { return }
             let isOpen = isTransactional && current.window.outstandingCount > 0
-            let late = RabbitMQError(.timedOut, "not confirmed within \(settings.timeout)")
-            if desk.isCancelled(current.job.id) {
-                finish(.failure(CancellationError()))
-            } else if now >= current.deadline {
-                finish(late)
-            } else {
-                return
-            }
+            let isAwaited = desk.isAwaited(current.job.id)
+            guard !isAwaited || now >= current.job.deadline else { return }
+            let late = PublisherDesk.late(settings.timeout)
+            finish(late)
             // Confirms have numbers. What is in a transaction would be committed with the next batch, and the answer to a
             // commit be taken for that one's: it ends with its connection.
-            if isOpen { throw late }
+            guard isOpen else { return }
+            throw isAwaited ? late : RabbitMQError(.closed, "a transaction was given up")
         }
 
-        private func begin(_ job: PublisherDesk.Job, at now: Int64) {
+        private func begin(_ job: PublisherDesk.Job) {
             var window = PublishWindow(job.batch, waitsInLanes: !isTransactional)
             PublishRules.check(job.batch) { window.refuse($0, $1) }
-            current = Current(job: job, window: window, deadline: now + settings.timeout.nanoseconds)
+            current = Current(job: job, window: window)
         }
 
         private func advance(_ wire: Wire, at now: Int64) throws(RabbitMQError) {
@@ -101,7 +101,13 @@
             guard var current = self.current.take() else { return false }
             defer { self.current = current }
             guard !current.isCommitting else { return false }
+            var room = 0
             for _ in 0..<Self.messagesPerTurn {
+                if room <= 0 {
+                    waitsForRoom = !Descriptors.hasRoom(wire.descriptor)
+                    guard !waitsForRoom else { return false }
+                    room = Self.bytesAtOnce
+                }
                 let limit = isTransactional ? Int.max : settings.window
                 guard let index = current.window.next(limit: limit) else {
                     if isTransactional, current.window.outstandingCount > 0 {
@@ -112,18 +118,22 @@
                 }
                 current.window.published(index, as: nextTag)
                 nextTag += 1
-                try publish(index, of: current.job.batch, wire)
+                room -= try publish(index, of: current.job.batch, wire)
             }
             return true
         }
 
-        private func publish(_ index: Int, of batch: OutgoingBatch, _ wire: Wire) throws(RabbitMQError) {
+        /// Returns about how many bytes that were.
+        private func publish(_ index: Int, of batch: OutgoingBatch, _ wire: Wire) throws(RabbitMQError) -> Int {
             let entry = batch.entries[index]
             let now = configuration.time.wall()
             var failure: RabbitMQError?
+            var written = 0
             batch.bytes.withUnsafeBytes { bytes in
                 let parts = batch.parts(of: entry, in: bytes)
                 let route = PublishRules.route(of: entry, parts, in: batch, bytes, settings)
+                // With what frames and properties come to.
+                written = parts.payload.count + parts.headers.count + (parts.key?.count ?? 0) + 100
                 do throws(RabbitMQError) {
                     try wire.publish(
                         bytes,
@@ -136,6 +146,7 @@
                 } catch { failure = error }
             }
             if let failure { throw failure }
+            return written
         }
 
         // MARK: What the server says
@@ -220,28 +231,23 @@
 
         /// The batch is over: what nothing is known about has failed for this reason.
         private func finish(_ error: (any Error)?) {
-            guard var ended = current else { return }
+            guard var ended = current.take() else { return }
             if let error { ended.window.giveUp(error) }
-            current = ended
-            finish(.success(ended.window.failures))
-        }
-
-        private func finish(_ result: Result<[SinkFailure], any Error>) {
-            guard let ended = current.take() else { return }
-            desk.forget(ended.job.id)
-            ended.job.continuation.resume(with: result)
+            desk.answer(ended.job.id, .success(ended.window.failures))
         }
 
         func disconnected(_ error: RabbitMQError, delay: Int64) {
             stage = .absent
             stageLimit = nil
             isBlocked = false
+            waitsForRoom = false
             returning = nil
             finish(error)
             logger.warning("connection lost, made again with the next batch", metadata: [LogKeys.error: "\(error)"])
         }
 
-        func sayGoodbye(_ wire: Wire) {}
+        /// A server that takes no messages reads nothing else either.
+        func sayGoodbye(_ wire: Wire) { if isBlocked || waitsForRoom { wire.abandon() } }
 
         func end() {
             finish(RabbitMQError(.closed, "the sink was closed"))

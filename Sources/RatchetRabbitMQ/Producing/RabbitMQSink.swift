@@ -39,7 +39,7 @@
         /// their queues then; ``RabbitMQError`` with `closed`.
         public func send(_ batch: OutgoingBatch) async throws -> [SinkFailure] {
             guard !batch.isEmpty else { return [] }
-            return try await desk.send(batch) {
+            return try await desk.send(batch, within: settings.timeout, configuration) {
                 ConnectionThread.start(wakeup: desk.wakeup, address: address, configuration: configuration) {
                     [desk, settings, configuration] in
                     PublisherRole(desk: desk, settings: settings, configuration: configuration)
@@ -47,7 +47,8 @@
             }
         }
 
-        /// Closes the connection; what is being sent fails. Idempotent.
+        /// Closes the connection; what is being sent fails. Returns once the connection is closed; a server that does not
+        /// answer holds that up for the configuration's timeout, twice at the most. Idempotent.
         public func close() async { await desk.close() }
     }
 #endif

@@ -25,7 +25,7 @@
         public var confirmation = Confirmation.confirms
         /// How many messages may be published and not confirmed, 1 to 65,535. Default: 1,000.
         public var window = 1_000
-        /// How long a batch may take, its waiting for a connection included; what is not confirmed by then has failed.
+        /// How long a batch may take, its waiting for a connection and for batches before it included; what is not confirmed by then has failed.
         /// Default: 30 s.
         public var timeout: Duration = .seconds(30)
 
