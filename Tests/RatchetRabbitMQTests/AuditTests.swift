@@ -18,7 +18,7 @@
         func sound() throws {
             let verdicts = try Self.verdicts(
                 """
-                {"type": "quorum", "durable": true, "members": ["a", "b", "c"], "arguments": {"x-queue-type": "quorum"},
+                {"type": "quorum", "durable": true, "auto_delete": false, "exclusive": false, "members": ["a", "b", "c"], "arguments": {"x-queue-type": "quorum"},
                  "effective_policy_definition": [], "consumer_details": [{"ack_required": true}]}
                 """
             )
@@ -49,7 +49,7 @@
         func cured() throws {
             let verdicts = try Self.verdicts(
                 """
-                {"type": "quorum", "durable": true, "members": ["a", "b", "c"],
+                {"type": "quorum", "durable": true, "auto_delete": false, "exclusive": false, "members": ["a", "b", "c"],
                  "arguments": {"x-max-length": 5, "x-overflow": "reject-publish", "x-delivery-limit": 3,
                  "x-dead-letter-exchange": "d", "x-single-active-consumer": true},
                  "effective_policy_definition": {"message-ttl": 1000},
@@ -61,14 +61,42 @@
 
         @Test("What is not said is not known, and never well")
         func unsaid() throws {
-            let verdicts = try Self.verdicts("{}")
-            for name in [
-                "topic.durable", "topic.persistent-messages", "queue.type", "queue.manual-acks", "queue.consumers",
-            ] {
-                #expect(verdicts[name] == .unreadable, "\(name)")
+            let json = try JSONDecoder().decode(JSON.self, from: Data("{}".utf8))
+            var chain = AuditedChain()
+            chain.topic = QueueChecks.topic(.known(json))
+            let topic = Audit.of(chain).checks.filter { $0.name.hasPrefix("topic.") }
+            let checks = topic + QueueChecks.of(.known(json)) + [QueueChecks.alternate(.known(json))]
+            for check in checks {
+                #expect(check.verdict == .unreadable, "\(check)")
             }
-            let checks = QueueChecks.of(.unreadable("no right")) + [QueueChecks.alternate(.unreadable("no right"))]
-            #expect(checks.allSatisfy { $0.verdict == .unreadable && $0.found.contains("no right") })
+            let unread = QueueChecks.of(.unreadable("no right")) + [QueueChecks.alternate(.unreadable("no right"))]
+            #expect(unread.allSatisfy { $0.verdict == .unreadable && $0.found.contains("no right") })
+        }
+
+        @Test("A queue that goes by itself is found, with its messages or with its connection")
+        func vanishing() throws {
+            func verdict(_ settings: String) throws -> AuditCheck.Verdict? {
+                try Self.verdicts("{\(settings), \"effective_policy_definition\": {}}")["queue.stays"]
+            }
+            let stays = "\"auto_delete\": false, \"exclusive\": false"
+            #expect(try verdict("\(stays), \"arguments\": {}") == .pass)
+            #expect(try verdict("\(stays), \"arguments\": {\"x-expires\": 60000}") == .fail)
+            #expect(try verdict("\"auto_delete\": true, \"exclusive\": false, \"arguments\": {}") == .fail)
+            #expect(try verdict("\"auto_delete\": false, \"exclusive\": true, \"arguments\": {}") == .fail)
+            #expect(try verdict("\"exclusive\": false, \"arguments\": {}") == .unreadable)
+            #expect(try verdict("\"auto_delete\": false, \"arguments\": {}") == .unreadable)
+        }
+
+        @Test("Where an argument and a policy both limit a queue, the smaller limit counts")
+        func smaller() throws {
+            let json = """
+                {"arguments": {"x-message-ttl": 5000, "x-delivery-limit": 9, "x-max-length": 3},
+                 "effective_policy_definition": {"message-ttl": 1000, "delivery-limit": 4, "expires": 7,
+                 "max-length": 2}}
+                """
+            let facts = QueueFacts(try JSONDecoder().decode(JSON.self, from: Data(json.utf8)))
+            #expect(facts.timeToLive == .known(1_000) && facts.deliveryLimit == .known(4))
+            #expect(facts.expires == .known(7) && facts.droppingLimit == .known("max-length 2"))
         }
     }
 
@@ -93,10 +121,13 @@
                     timeout: .seconds(60)
                 )
                 let sink = try RabbitMQSink(at: address, configuration: .quick)
-                let report = await audit.report(producer: sink.audited)
+                var report = await audit.report(producer: sink.audited)
                 func verdict(_ name: String) -> AuditCheck.Verdict? { report.checks.first { $0.name == name }?.verdict }
+                // What a policy says comes with the queue's statistics, some seconds later.
+                while verdict("queue.overflow") == .unreadable { report = await audit.report(producer: sink.audited) }
                 #expect(verdict("topic.durable") == .pass && verdict("queue.type") == .pass)
                 #expect(verdict("queue.overflow") == .fail, "\(report)")
+                #expect(verdict("queue.stays") == .pass && verdict("queue.expiry") == .pass, "\(report)")
                 #expect(verdict("producer.acks") == .pass && verdict("exchange.alternate") == .warn)
                 #expect(verdict("queue.manual-acks") == .unreadable)
                 // Nobody answers there.

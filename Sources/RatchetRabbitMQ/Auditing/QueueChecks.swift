@@ -22,77 +22,87 @@
         }
 
         static func of(_ found: AuditFact<JSON>) -> [AuditCheck] {
-            [
-                check("queue.type", found, "quorum", { text($0.kind) }) { facts in
-                    switch facts.kind {
-                    case .known("quorum"): nil
-                    case .known: (.warn, "Its messages are on one node's disk, and deliveries are not counted.")
-                    case .unreadable: unknown
-                    }
+            let limited = "none, or a dead-letter exchange"
+            return [
+                check("queue.type", found, "quorum", \.kind, \.self) { kind, _ in
+                    kind == "quorum"
+                        ? nil : (.warn, "Its messages are on one node's disk, and deliveries are not counted.")
                 },
-                check("queue.overflow", found, "reject-publish, or no limit", { $0.droppingLimit ?? "no messages go" })
-                {
-                    $0.droppingLimit == nil
-                        ? nil : (.fail, "A full queue lets its oldest messages go, confirmed as they are.")
+                check("queue.stays", found, "until it is deleted", \.end, { $0 ?? "until it is deleted" }) { end, _ in
+                    end == nil ? nil : (.fail, "A queue that goes by itself takes its messages with it.")
                 },
-                check("queue.expiry", found, "none, or a dead-letter exchange", expiry) { facts in
-                    guard facts.timeToLive != nil, !facts.hasDeadLetters else { return nil }
+                check(
+                    "queue.overflow",
+                    found,
+                    "reject-publish, or no limit",
+                    \.droppingLimit,
+                    { $0 ?? "no messages go" }
+                ) { limit, _ in
+                    limit == nil ? nil : (.fail, "A full queue lets its oldest messages go, confirmed as they are.")
+                },
+                check("queue.expiry", found, limited, \.timeToLive, { text($0, "ms") }) { limit, facts in
+                    guard limit != nil, facts.hasDeadLetters != .known(true) else { return nil }
                     return (.fail, "What waits for longer than that is lost.")
                 },
-                check("queue.delivery-limit", found, "none, or a dead-letter exchange", limit) { facts in
-                    guard facts.deliveryLimit != nil, !facts.hasDeadLetters else { return nil }
-                    return (.fail, "What was delivered so often, as to consumers that died, is lost.")
+                check("queue.delivery-limit", found, limited, \.deliveryLimit, { text($0, "deliveries") }) {
+                    limit,
+                    facts in
+                    guard limit != nil, facts.hasDeadLetters != .known(true) else { return nil }
+                    return (.fail, "What was delivered so often is lost, and each shutdown and lost connection counts.")
                 },
-                check("queue.manual-acks", found, "of all consumers", { acks($0.acksByHand) }) { facts in
-                    switch facts.acksByHand {
-                    case .known(let all) where all.isEmpty: unknown
-                    case .known(let all) where all.contains(false):
-                        (.fail, "What a consumer was sent and has not done is lost with it.")
-                    case .known: nil
-                    case .unreadable: unknown
-                    }
+                check("queue.manual-acks", found, "of all consumers", \.acksByHand, acks) { acks, _ in
+                    if acks.isEmpty { return unknown }
+                    return acks.contains(false)
+                        ? (.fail, "What a consumer was sent and has not done is lost with it.") : nil
                 },
-                check("queue.consumers", found, "one at a time, or all with one ledger", consumers) { facts in
-                    switch facts.acksByHand {
-                    case .known(let all) where all.count > 1 && !facts.hasSingleActiveConsumer:
-                        (.warn, "Consumers with other ledgers do not know each other's keys: route by id.")
-                    case .known: nil
-                    case .unreadable: unknown
-                    }
+                check("queue.consumers", found, "one at a time, or all with one ledger", \.consumers, \.self) {
+                    _,
+                    facts in
+                    guard case .known(let acks) = facts.acksByHand, acks.count > 1,
+                        facts.hasSingleActiveConsumer != .known(true)
+                    else { return nil }
+                    return (.warn, "Consumers with other ledgers do not know each other's keys: route by id.")
                 },
             ]
         }
 
-        static func alternate(_ found: AuditFact<JSON>) -> AuditCheck {
-            let name = "exchange.alternate"
-            switch found {
-            case .unreadable(let why): return unreadable(name, "an alternate exchange", why)
-            case .known(let json):
-                let policy = json["effective_policy_definition"]["alternate-exchange"].text
-                let exchange = json["arguments"]["alternate-exchange"].text ?? policy
-                return make(
-                    name,
-                    exchange ?? "none",
-                    "an alternate exchange",
-                    exchange == nil
-                        ? (.warn, "What no queue takes is lost, unless its producer sends it as mandatory.") : nil
-                )
+        /// `policy` is the one that the exchange names, where it names one.
+        static func alternate(_ found: AuditFact<JSON>, policy: AuditFact<JSON> = .known(.none)) -> AuditCheck {
+            let (name, expected) = ("exchange.alternate", "an alternate exchange")
+            let exchange: String?
+            switch (found, policy) {
+            case (.unreadable(let why), _): return unreadable(name, expected, why)
+            case (.known(let json), _) where json["arguments"] == .none:
+                return unreadable(name, expected, "the management API does not say 'arguments'")
+            case (.known(let json), .unreadable(let why)):
+                exchange = json["arguments"]["alternate-exchange"].text
+                if exchange == nil { return unreadable(name, expected, why) }
+            case (.known(let json), .known(let policy)):
+                exchange =
+                    json["arguments"]["alternate-exchange"].text ?? policy["definition"]["alternate-exchange"].text
             }
+            let fault: Fault = (.warn, "What no queue takes is lost, unless its producer sends it as mandatory.")
+            return make(name, exchange ?? "none", expected, exchange == nil ? fault : nil)
         }
 
         private static let unknown: Fault = (.unreadable, "It is not known to be so.")
 
-        private static func check(
+        /// Looks at one fact. `fault` may look at others as well.
+        private static func check<Value>(
             _ name: String,
             _ found: AuditFact<JSON>,
             _ expected: String,
-            _ text: (QueueFacts) -> String,
-            fault: (QueueFacts) -> Fault?
+            _ fact: (QueueFacts) -> AuditFact<Value>,
+            _ text: (Value) -> String,
+            fault: (Value, QueueFacts) -> Fault?
         ) -> AuditCheck {
+            let facts: QueueFacts
             switch found {
-            case .known(let json):
-                let facts = QueueFacts(json)
-                return make(name, text(facts), expected, fault(facts))
+            case .known(let json): facts = QueueFacts(json)
+            case .unreadable(let why): return unreadable(name, expected, why)
+            }
+            switch fact(facts) {
+            case .known(let value): return make(name, text(value), expected, fault(value, facts))
             case .unreadable(let why): return unreadable(name, expected, why)
             }
         }
@@ -111,38 +121,12 @@
             )
         }
 
-        private static func text(_ fact: AuditFact<String>) -> String {
-            switch fact {
-            case .known(let text): text
-            case .unreadable(let why): "could not be read: \(why)"
-            }
-        }
+        private static func text(_ limit: Int?, _ unit: String) -> String { limit.map { "\($0) \(unit)" } ?? "none" }
 
-        private static func expiry(_ facts: QueueFacts) -> String {
-            facts.timeToLive.map { "after \($0) ms\(deadLetters(facts))" } ?? "none"
-        }
-
-        private static func limit(_ facts: QueueFacts) -> String {
-            facts.deliveryLimit.map { "\($0) deliveries\(deadLetters(facts))" } ?? "none"
-        }
-
-        private static func deadLetters(_ facts: QueueFacts) -> String {
-            facts.hasDeadLetters ? ", to a dead-letter exchange" : ", and gone"
-        }
-
-        private static func acks(_ fact: AuditFact<[Bool]>) -> String {
-            switch fact {
-            case .known(let all) where all.isEmpty: "could not be read: no consumer is there to be looked at"
-            case .known(let all): "\(all.count { $0 }) of \(all.count) consumers"
-            case .unreadable(let why): "could not be read: \(why)"
-            }
-        }
-
-        private static func consumers(_ facts: QueueFacts) -> String {
-            switch facts.acksByHand {
-            case .known(let all): "\(all.count)\(facts.hasSingleActiveConsumer ? ", one at a time" : "")"
-            case .unreadable(let why): "could not be read: \(why)"
-            }
+        private static func acks(_ all: [Bool]) -> String {
+            all.isEmpty
+                ? "could not be read: no consumer is there to be looked at"
+                : "\(all.count { $0 }) of \(all.count) consumers"
         }
     }
 #endif

@@ -7,10 +7,22 @@
 
         init(_ json: JSON) { self.json = json }
 
-        /// An argument of the queue, or what a policy says instead.
-        private func setting(_ name: String) -> JSON {
-            let argument = json["arguments"]["x-\(name)"]
-            return argument == .none ? json["effective_policy_definition"][name] : argument
+        /// What an argument of the queue and what its policies say, in this order.
+        private func settings(_ name: String) -> AuditFact<[JSON]> {
+            let (arguments, policy) = (json["arguments"], json["effective_policy_definition"])
+            for (part, name) in [(arguments, "arguments"), (policy, "effective_policy_definition")]
+            where part == .none {
+                return .unreadable("the management API does not say '\(name)'")
+            }
+            return .known([arguments["x-\(name)"], policy[name]].filter { $0 != .none })
+        }
+
+        /// An argument counts, and without it the policy.
+        private func setting(_ name: String) -> AuditFact<JSON?> { map(settings(name)) { $0.first } }
+
+        /// Of an argument and a policy the smaller one counts; nil for no limit.
+        private func limit(_ name: String) -> AuditFact<Int?> {
+            map(settings(name)) { $0.compactMap(\.integer).min() }
         }
 
         private func fact<Value>(_ value: Value?, _ name: String) -> AuditFact<Value> {
@@ -26,11 +38,11 @@
                 isDurable: fact(json["durable"].flag, "durable"),
                 isPersistent: isPersistent,
                 // A quorum queue confirms what most nodes have written, a classic one what its node has.
-                confirmsAfterWrite: .known(true),
+                confirmsAfterWrite: map(kind) { _ in true },
                 replicationFactor: replicas,
-                minInSyncReplicas: isQuorum ? map(replicas) { $0 / 2 + 1 } : .known(1),
-                allowsUncleanElection: isQuorum ? .known(false) : map(replicas) { $0 > 1 },
-                retention: .known(setting("message-ttl").integer.map { .milliseconds($0) })
+                minInSyncReplicas: map(replicas) { isQuorum ? $0 / 2 + 1 : 1 },
+                allowsUncleanElection: map(replicas) { !isQuorum && $0 > 1 },
+                retention: map(timeToLive) { $0.map { .milliseconds($0) } }
             )
         }
 
@@ -46,7 +58,8 @@
 
         private var replicas: AuditFact<Int> {
             if isQuorum { return fact(json["members"].items?.count, "members") }
-            return .known(1 + (json["slave_nodes"].items?.count ?? 0))
+            // Of a classic queue the others are told only where there are some.
+            return map(kind) { _ in 1 + (json["slave_nodes"].items?.count ?? 0) }
         }
 
         private func map<A, B>(_ fact: AuditFact<A>, _ body: (A) -> B) -> AuditFact<B> {
@@ -56,22 +69,49 @@
             }
         }
 
-        var hasDeadLetters: Bool { setting("dead-letter-exchange").text != nil }
-        var deliveryLimit: Int? { setting("delivery-limit").integer }
-        var timeToLive: Int? { setting("message-ttl").integer }
-        /// The name of a limit of its length beyond which the oldest messages go; nil for none.
-        var droppingLimit: String? {
-            guard setting("overflow").text?.hasPrefix("reject-publish") != true else { return nil }
-            return ["max-length", "max-length-bytes"].first { setting($0).integer != nil }
+        var hasDeadLetters: AuditFact<Bool> { map(setting("dead-letter-exchange")) { $0?.text != nil } }
+        var deliveryLimit: AuditFact<Int?> { limit("delivery-limit") }
+        var timeToLive: AuditFact<Int?> { limit("message-ttl") }
+        /// After how many milliseconds without a consumer the queue itself goes.
+        var expires: AuditFact<Int?> { limit("expires") }
+
+        /// What lets the queue go by itself, with all that is in it; nil for nothing.
+        var end: AuditFact<String?> {
+            let flags = ["auto_delete", "exclusive"].map { ($0, fact(json[$0].flag, $0)) }
+            if let (name, _) = flags.first(where: { $0.1 == .known(true) }) { return .known(name) }
+            for case (_, .unreadable(let why)) in flags { return .unreadable(why) }
+            return map(expires) { $0.map { "after \($0) ms without a consumer" } }
         }
-        var hasSingleActiveConsumer: Bool { setting("single-active-consumer").flag == true }
+
+        /// A limit of its length beyond which the oldest messages go; nil for none.
+        var droppingLimit: AuditFact<String?> {
+            map(setting("overflow")) { overflow in
+                guard overflow?.text?.hasPrefix("reject-publish") != true else { return nil }
+                for name in ["max-length", "max-length-bytes"] {
+                    if case .known(let limit?) = limit(name) { return "\(name) \(limit)" }
+                }
+                return nil
+            }
+        }
+
+        /// How many consume, and whether one at a time.
+        var consumers: AuditFact<String> {
+            switch (acksByHand, hasSingleActiveConsumer) {
+            case (.unreadable(let why), _), (_, .unreadable(let why)): .unreadable(why)
+            case (.known(let all), .known(let isSingle)): .known("\(all.count)\(isSingle ? ", one at a time" : "")")
+            }
+        }
+
+        var hasSingleActiveConsumer: AuditFact<Bool> { map(setting("single-active-consumer")) { $0?.flag == true } }
 
         /// Its consumers, and whether each acks by hand.
         var acksByHand: AuditFact<[Bool]> {
             guard let consumers = json["consumer_details"].items else {
                 return .unreadable("the management API does not list the consumers")
             }
-            return .known(consumers.map { $0["ack_required"].flag ?? false })
+            let acks = consumers.map { $0["ack_required"].flag }
+            guard !acks.contains(nil) else { return .unreadable("the management API does not say 'ack_required'") }
+            return .known(acks.compactMap(\.self))
         }
     }
 #endif

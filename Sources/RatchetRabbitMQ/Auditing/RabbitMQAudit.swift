@@ -50,9 +50,17 @@
             var checks = Audit.of(chain).checks + QueueChecks.of(found)
             if let exchange {
                 let found = await read("/api/exchanges/\(vhost)/\(URLText.encoded(exchange))")
-                checks.append(QueueChecks.alternate(found))
+                checks.append(QueueChecks.alternate(found, policy: await policy(of: found, vhost)))
             }
             return AuditReport(checks: checks)
+        }
+
+        /// The policy that an exchange names: the API says no more of it there.
+        private func policy(of exchange: AuditFact<JSON>, _ vhost: String) async -> AuditFact<JSON> {
+            guard case .known(let json) = exchange, let name = json["policy"].text, !name.isEmpty else {
+                return .known(.none)
+            }
+            return await read("/api/policies/\(vhost)/\(URLText.encoded(name))")
         }
 
         private func read(_ path: String) async -> AuditFact<JSON> {
