@@ -2,6 +2,24 @@
     import RatchetRabbitMQ
     import Testing
 
+    @Suite struct DeliveryLimitTests {
+        @Test("A delivery limit without a dead-letter exchange is refused before anything is made")
+        func refused() async throws {
+            // Nobody answers there.
+            let address = try RabbitMQAddress("amqp://127.0.0.1:1")
+            var queue = RabbitMQQueue("limited")
+            queue.deliveryLimit = 20
+            var topology = RabbitMQTopology()
+            topology.add(queue)
+            let error = await #expect(throws: RabbitMQError.self) { try await topology.declare(at: address) }
+            #expect(error?.code == .invalidArgument && error?.detail.contains("deadLetterExchange") ?? false)
+            topology = RabbitMQTopology()
+            topology.add(queue, deadLetters: "limited.dead")
+            let other = await #expect(throws: RabbitMQError.self) { try await topology.declare(at: address) }
+            #expect(other?.code == .disconnected)
+        }
+    }
+
     extension RabbitMQ {
         @Suite struct TopologyTests {
             @Test("What is there is compared and never changed; what is missing is named, and made")

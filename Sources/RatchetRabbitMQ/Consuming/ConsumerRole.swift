@@ -254,7 +254,8 @@
             )
         }
 
-        /// What was not acked goes back at once, in its order.
+        /// What was not acked goes back at once, in its order. A quorum queue counts it as delivered however it goes back:
+        /// no consumer can say that it has begun nothing of it.
         func sayGoodbye(_ wire: Wire) {
             for channel in channels where channel.stage == .consuming {
                 do throws(RabbitMQError) {

@@ -116,8 +116,12 @@
         public var maximumLength: Int?
         /// What happens beyond that. Default: the new message is refused.
         public var overflow = Overflow.rejectPublish
-        /// How often a quorum queue delivers a message again before it gives it up, 1 or more; nil for ever. Mind that what
-        /// a consumer had taken when it died counts too.
+        /// How often a quorum queue delivers a message again before it gives it up, 1 or more; nil for ever. Needs a
+        /// ``deadLetterExchange``: what is given up is lost without one.
+        ///
+        /// What a consumer had taken and not acked counts each time that it is closed, dies or loses its connection, also
+        /// what no handler has begun: shutdowns use the deliveries up. Let it be far above the pipeline's attempts and the
+        /// shutdowns that a message may wait through.
         public var deliveryLimit: Int?
         /// Whether one consumer at a time gets all messages: those of a key meet in one ledger. Default: false.
         public var hasSingleActiveConsumer = false
@@ -134,6 +138,12 @@
             }
             guard deliveryLimit == nil || kind == .quorum else {
                 throw RabbitMQError(.invalidArgument, "queue '\(name)': only a quorum queue has a deliveryLimit")
+            }
+            guard deliveryLimit == nil || deadLetterExchange != nil else {
+                throw RabbitMQError(
+                    .invalidArgument,
+                    "queue '\(name)': a deliveryLimit without a deadLetterExchange: messages beyond it would be lost"
+                )
             }
         }
 
