@@ -68,9 +68,12 @@
 
         /// A routing key has 255 bytes at the most.
         private static func shortened(_ key: Slice<UnsafeRawBufferPointer>) -> String {
-            var text = String(decoding: key, as: UTF8.self)
-            while text.utf8.count > 255 { text = String(text.dropLast()) }
-            return text
+            // So many bytes more than fit that a character which this cuts does not fit anyway.
+            let text = String(decoding: key.prefix(258), as: UTF8.self)
+            guard text.utf8.count > 255 else { return text }
+            var end = text.utf8.index(text.startIndex, offsetBy: 255)
+            while end.samePosition(in: text.unicodeScalars) == nil { end = text.utf8.index(before: end) }
+            return String(text[..<end])
         }
 
         /// The id that a message is published under as a property; nil for none.
