@@ -44,6 +44,27 @@
             }
         }
 
+        @Test("A channel that opens and may not consume is opened later each time, until it has consumed")
+        func refused() {
+            var channel = Self.assigned()
+            let closed = Method.channelClosed(code: 403, text: "in exclusive use")
+            var now: Int64 = 0
+            for due in [10, 30, 60] as [Int64] {
+                #expect(channel.start() == [.consume])
+                _ = channel.handle(closed, at: now, delay: Self.delay)
+                #expect(channel.due == due)
+                now = due
+                #expect(channel.open(at: now) == [.open])
+                for answer in [.channelOpened, .queueFound, .prefetchSet] as [Method] {
+                    _ = channel.handle(answer, at: now, delay: Self.delay)
+                }
+            }
+            _ = channel.start()
+            #expect(channel.handle(.consuming, at: now, delay: Self.delay) == [])
+            _ = channel.handle(closed, at: now, delay: Self.delay)
+            #expect(channel.due == now + 10)
+        }
+
         @Test("A consumer that the server cancels is lost at once, and its channel opened anew")
         func cancelled() {
             var channel = Self.assigned()

@@ -52,7 +52,7 @@
         let queue: String
         private(set) var stage = Stage.absent(until: .min)
         var identity: Identity?
-        /// How often in a row it could not be assigned.
+        /// How often in a row it came to nothing before it consumed.
         private(set) var failures = 0
         var unacked = UnackedTags()
         var assembly: DeliveryAssembly
@@ -100,9 +100,11 @@
                 return [.setPrefetch]
             case (.prefetchSet, .settingPrefetch):
                 stage = .assigned
-                failures = 0
                 return [.assign]
             case (.prefetchSet, .assigned), (.prefetchSet, .consuming): return [.passed]
+            case (.consuming, .consuming):
+                failures = 0
+                return []
             case (.cancelled, .consuming):
                 // Deliveries that are on their way may still come: nothing is taken from them.
                 stage = .leaving
