@@ -32,8 +32,7 @@
 
         private init() throws {
             folder = "/tmp/ratchet-rabbitmq-\(getpid())"
-            // Below those that the system gives to connections.
-            port = Int.random(in: 1_100...3_200) * 10
+            port = try Self.freePort()
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
             var (toScript, fromScript): ([Int32], [Int32]) = ([0, 0], [0, 0])
             guard pipe(&toScript) == 0, pipe(&fromScript) == 0 else {
@@ -47,6 +46,32 @@
             close(fromScript[1])
             let (queue, input, output) = (queue, input, output)
             start = Task { try await Self.order("start", queue, input, output) }
+        }
+
+        /// The first of six that nobody listens at, below those that the system gives to connections.
+        private static func freePort() throws -> Int {
+            for _ in 0..<1_000 {
+                let port = Int.random(in: 1_100...3_200) * 10
+                if (port..<port + 6).allSatisfy(isFree) { return port }
+            }
+            throw Failure(description: "no six ports are free")
+        }
+
+        private static func isFree(_ port: Int) -> Bool {
+            let socket = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
+            defer { close(socket) }
+            // As the servers do: what is left of old connections takes no port.
+            var yes: CInt = 1
+            setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<CInt>.size))
+            var place = sockaddr_in()
+            place.sin_family = sa_family_t(AF_INET)
+            place.sin_port = in_port_t(port).bigEndian
+            // Any address: Erlang's own ports are not those of 127.0.0.1 alone.
+            return withUnsafePointer(to: &place) { place in
+                place.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    bind(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+                }
+            }
         }
 
         private static let script = #filePath.replacing("/RatchetRabbitMQTests/RabbitMQServer.swift", with: "/rabbitmq")
