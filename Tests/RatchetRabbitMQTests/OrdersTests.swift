@@ -87,7 +87,9 @@
                     try await Self.reach(before + share / 2 + random.below(share / 2), state, run)
                     run.kill()
                     let end = try await run.end()
-                    #expect(end.code == nil || end.code == 0, "\(seed): \(end.errors)")
+                    // For some seconds after the crash the server says that the queue is empty: a run ends early then.
+                    let isOver = end.code == nil || end.code == 0 || end.errors.contains("run it again")
+                    #expect(isOver, "\(seed): \(end.errors)")
                     try await sending
                 }
                 await producer.close()
