@@ -123,7 +123,7 @@
             }
         }
 
-        /// What was declared up to now outlives a crash: the server has the last two seconds of it in memory only.
+        /// What was declared up to now outlives a crash: the server has the last seconds of it in memory only.
         func keepDeclarations() async throws { try await order("sync") }
 
         /// As a crash, and back.

@@ -41,12 +41,11 @@
             try await PlainReader.contents(of: partition.topic, at: try await address())
         }
 
-        /// By a crash where what was declared a moment before can survive one: a quorum queue without a leader does not.
+        /// By a crash.
         func restart() async throws {
             let server = try await RabbitMQServer.running()
-            if kind == .classic { try await server.keepDeclarations() }
-            try await server.order(kind == .quorum ? "stop" : "kill")
-            try await server.order("start")
+            try await server.keepDeclarations()
+            try await server.crash()
         }
     }
 
