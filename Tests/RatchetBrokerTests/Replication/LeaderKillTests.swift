@@ -51,6 +51,7 @@ struct LeaderKillTests {
                     throw error
                 }
                 isOver.open()
+                #expect(executioner.deaths.count == Executioner.Death.allCases.count, "\(executioner.deaths), \(seed)")
             }
             try await group.waitForAll()
         }
@@ -123,6 +124,10 @@ struct Executioner {
     let broker: Broker
     var random: SeededRandom
     private var killed = 0
+    /// How often each has come about.
+    private(set) var deaths: [Death: Int] = [:]
+
+    enum Death: CaseIterable { case alone, doubleFailover, lostDisk, behindFollower, cutOff }
 
     init(_ broker: Broker, _ seed: Seed) {
         self.broker = broker
@@ -150,7 +155,7 @@ struct Executioner {
     private mutating func kill() async throws {
         guard let node = try leader() else { return }
         await broker.nodes[node].kill()
-        killed += 1
+        note(.alone, 1)
         if random.chance(50) { try await progress() }
         try await broker.nodes[node].start()
     }
@@ -162,7 +167,7 @@ struct Executioner {
         try await broker.round()
         guard let second = try leader(), second != first else { return try await broker.nodes[first].start() }
         await broker.nodes[second].kill()
-        killed += 2
+        note(.doubleFailover, 2)
         for node in [first, second].shuffled(using: &random) { try await broker.nodes[node].start() }
     }
 
@@ -171,7 +176,7 @@ struct Executioner {
         try await broker.rounds { try inSync() }
         guard let node = try leader() else { return }
         try await broker.nodes[node].wipe()
-        killed += 1
+        note(.lostDisk, 1)
         try await broker.nodes[node].start()
         try await broker.rounds { try inSync() }
     }
@@ -183,7 +188,7 @@ struct Executioner {
         broker.nodes[slow].slowDown(by: .milliseconds(20))
         for _ in 0..<20 { try await broker.round() }
         await broker.nodes[node].kill()
-        killed += 1
+        note(.behindFollower, 1)
         try await broker.nodes[node].start()
         broker.nodes[slow].slowDown(by: nil)
     }
@@ -193,6 +198,12 @@ struct Executioner {
         broker.nodes[node].cutOff()
         try await broker.round()
         broker.nodes[node].reconnect()
+        note(.cutOff, 0)
+    }
+
+    private mutating func note(_ death: Death, _ kills: Int) {
+        deaths[death, default: 0] += 1
+        killed += kills
     }
 
     private func inSync() throws -> Bool {
