@@ -53,6 +53,62 @@ import Testing
         }
     }
 
+    /// A partition that is assigned and that nobody leads.
+    private func leaderless() -> MemberState {
+        let log = PartitionLog(
+            uid: 0,
+            partition: partition,
+            settings: TopicSettings(),
+            row: PartitionRow(),
+            home: nil,
+            isReplicated: true
+        )
+        var state = MemberState(seen: .zero)
+        state.fetches.append(.init(log: log, generation: 1))
+        let assignment = Assignment(partition: partition, topicID: nil, generation: 1, committed: nil, log: 0..<0)
+        _ = state.post(.assigned([assignment]))
+        return state
+    }
+
+    @Test("An assignment that waits for a leader waits on when something else is told")
+    func waitingAssignment() {
+        var state = leaderless()
+        guard case .wait = state.step() else {
+            Issue.record("it was told")
+            return
+        }
+        let other = TopicPartition("u", 0)
+        _ = state.post(.revoking([other], within: .zero))
+        guard case .event(.revoking([other], _)) = state.step(), case .wait = state.step() else {
+            Issue.record("it was told behind another event")
+            return
+        }
+    }
+
+    @Test("An assignment that waits for a leader is never told once it is revoked or lost", arguments: [false, true])
+    func goneAssignment(isLost: Bool) {
+        var state = leaderless()
+        if isLost {
+            _ = state.drop { _ in true }
+            _ = state.post(.lost([partition]))
+            guard case .event(.lost) = state.step() else {
+                Issue.record("the loss is not told first")
+                return
+            }
+        } else {
+            state.revoke([partition])
+            _ = state.post(.revoking([partition], within: .zero))
+            guard case .event(.revoking) = state.step() else {
+                Issue.record("the revocation is not told first")
+                return
+            }
+        }
+        guard case .wait = state.step() else {
+            Issue.record("it was told afterwards")
+            return
+        }
+    }
+
     @Test("Events come before messages, an end before everything, an eviction after what came before it")
     func order() throws {
         var state = state(end: 5)

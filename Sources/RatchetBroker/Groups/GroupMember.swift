@@ -177,9 +177,7 @@ final class GroupMember: LogFollower {
 
     private func drop(_ isDropped: (MemberState.Fetch) -> Bool) {
         let (logs, watches) = state.withLock { state in
-            let logs = state.fetches.filter(isDropped).map(\.log)
-            state.fetches.removeAll(where: isDropped)
-            return (logs, state.takeWatches())
+            (state.drop(isDropped), state.takeWatches())
         }
         for log in logs { log.unfollow(self) }
         for watch in watches { watch.open() }

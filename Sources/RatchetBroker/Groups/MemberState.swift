@@ -204,9 +204,18 @@ struct MemberState {
     }
 
     mutating func revoke(_ partitions: [TopicPartition]) {
+        forgetUntold { partitions.contains($0.log.partition) }
         for index in fetches.indices where partitions.contains(fetches[index].log.partition) {
             fetches[index].isRevoked = true
         }
+    }
+
+    /// Partitions are the member's no more; returns their logs.
+    mutating func drop(_ isDropped: (Fetch) -> Bool) -> [PartitionLog] {
+        forgetUntold(isDropped)
+        let logs = fetches.filter(isDropped).map(\.log)
+        fetches.removeAll(where: isDropped)
+        return logs
     }
 
     /// One that comes after the last partition has gone is open at once.
@@ -233,15 +242,23 @@ struct MemberState {
     }
 
     /// What is to be told next, nil for nothing now. An assignment waits until a node leads the partition: of a log that none
-    /// has led since the broker's opening nobody knows what it holds, and it would pass for one that is empty. Unless
-    /// something has come behind it, which may be about that partition.
+    /// has led since the broker's opening nobody knows what it holds, and it would pass for one that is empty.
     private var readyEvent: Int? {
-        var ready: Int?
-        for (index, event) in events.enumerated() {
-            guard case .assigned(let assignments) = event else { return 0 }
-            if ready == nil, assignments.isEmpty || assignments.contains(where: isLed) { ready = index }
+        events.firstIndex { event in
+            guard case .assigned(let assignments) = event else { return true }
+            return assignments.isEmpty || assignments.contains(where: isLed)
         }
-        return ready
+    }
+
+    /// What waits for a leader of these is told no more.
+    private mutating func forgetUntold(_ isGone: (Fetch) -> Bool) {
+        let gone = fetches.filter { isGone($0) && !$0.log.isLed }.map(\.log.partition)
+        guard !gone.isEmpty else { return }
+        for index in events.indices.reversed() {
+            guard case .assigned(var assignments) = events[index] else { continue }
+            assignments.removeAll { gone.contains($0.partition) }
+            if assignments.isEmpty { events.remove(at: index) } else { events[index] = .assigned(assignments) }
+        }
     }
 
     private func isLed(_ assignment: Assignment) -> Bool {
@@ -255,7 +272,8 @@ struct MemberState {
         for assignment in assignments {
             if isLed(assignment) { told.append(upToDate(assignment)) } else { kept.append(assignment) }
         }
-        if told.isEmpty { (told, kept) = (assignments, []) }
+        // A leader may be gone since it was looked for.
+        guard !told.isEmpty || assignments.isEmpty else { return nil }
         if kept.isEmpty { events.remove(at: index) } else { events[index] = .assigned(kept) }
         return .assigned(told)
     }
