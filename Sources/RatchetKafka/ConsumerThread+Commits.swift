@@ -4,48 +4,54 @@
     import Synchronization
 
     extension ConsumerThread {
-        /// A commit that somebody waits for.
+        /// A commit that somebody waits for. One at a time is on its way: behind one that has to be tried again a later one
+        /// would be taken back.
         struct PendingCommit {
             let commits: [OffsetCommit]
             let continuation: CheckedContinuation<Void, any Error>
             /// Until when a group that is rebalancing is asked again, in nanoseconds.
             let deadline: Int64
-            /// Under which number the answer comes, or, of one that has to be tried again, when.
-            var state: State
-
-            enum State {
-                case asked(UInt)
-                case postponed(until: Int64)
-            }
+            /// When it is to be sent.
+            var due: Int64
+            /// Under which number its answer comes, once it was sent.
+            var number: UInt?
         }
 
         private static let maximumMetadata = 4_096
         private static let retryDelay: Int64 = 100_000_000
 
-        /// Commits; a group that is rebalancing takes no commits for a moment and is asked again: what is revoked must not
-        /// be given away with less than was done.
+        /// Commits, in the order of the calls; a group that is rebalancing takes no commits for a moment and is asked again:
+        /// what is revoked must not be given away with less than was done.
         func commit(_ commits: [OffsetCommit], _ continuation: CheckedContinuation<Void, any Error>) {
+            let now = now
             let deadline = now + configuration.rebalanceTimeout.nanoseconds
-            send(.init(commits: commits, continuation: continuation, deadline: deadline, state: .asked(0)))
+            self.commits.append(.init(commits: commits, continuation: continuation, deadline: deadline, due: now))
+            sendCommit()
         }
 
-        /// Whose owner may have changed since it was last asked: librdkafka would commit it for the generation of now.
-        private func send(_ pending: PendingCommit) {
-            var pending = pending
-            do {
-                try state.withLock { state throws(SourceError) in
-                    for commit in pending.commits { try Self.check(commit, state) }
+        /// Sends the first one, if it is due and not on its way.
+        func sendCommit() {
+            while let first = commits.first, first.number == nil, first.due <= now {
+                do {
+                    try send(first.commits)
+                    commits[0].number = nextCommit
+                    nextCommit += 1
+                } catch {
+                    commits.removeFirst()
+                    first.continuation.resume(throwing: error)
                 }
-                let list = PartitionList(
-                    pending.commits.map { .init(partition: $0.partition, offset: $0.offset, metadata: $0.metadata) }
-                )
-                pending.state = .asked(nextCommit)
-                if let error = member.commit(list, number: nextCommit, answeringBy: memberQueue) { throw error }
-                nextCommit += 1
-                commits.append(pending)
-            } catch {
-                pending.continuation.resume(throwing: error)
             }
+        }
+
+        /// Their owner may have changed since they were last sent: librdkafka would commit them for the generation of now.
+        private func send(_ commits: [OffsetCommit]) throws {
+            try state.withLock { state throws(SourceError) in
+                for commit in commits { try Self.check(commit, state) }
+            }
+            let list = PartitionList(
+                commits.map { .init(partition: $0.partition, offset: $0.offset, metadata: $0.metadata) }
+            )
+            if let error = member.commit(list, number: nextCommit, answeringBy: memberQueue) { throw error }
         }
 
         private static func check(_ commit: OffsetCommit, _ state: SessionState) throws(SourceError) {
@@ -64,38 +70,25 @@
         }
 
         func answer(_ commit: ConsumerListener.Committed) {
-            let index = commits.firstIndex { if case .asked(commit.number) = $0.state { true } else { false } }
-            guard let index else { return }
-            if CommitAnswer.isRebalancing(commit), now < commits[index].deadline {
-                commits[index].state = .postponed(until: now + Self.retryDelay)
+            guard let first = commits.first, first.number == commit.number else { return }
+            if CommitAnswer.isRebalancing(commit), now < first.deadline {
+                commits[0].number = nil
+                commits[0].due = now + Self.retryDelay
                 return
             }
-            let continuation = commits.remove(at: index).continuation
+            commits.removeFirst()
             do {
                 try CommitAnswer.check(commit)
                 for entry in commit.entries { metrics.committed(entry.partition, entry.offset) }
-                continuation.resume()
+                first.continuation.resume()
             } catch {
-                continuation.resume(throwing: error)
+                first.continuation.resume(throwing: error)
             }
+            sendCommit()
         }
 
-        /// Some commits are to be tried again soon.
-        var hasPostponed: Bool {
-            commits.contains { if case .postponed = $0.state { true } else { false } }
-        }
-
-        /// Tries again what is due.
-        func retryCommits() {
-            guard hasPostponed else { return }
-            let now = now
-            func isDue(_ pending: PendingCommit) -> Bool {
-                if case .postponed(let due) = pending.state { due <= now } else { false }
-            }
-            let due = commits.filter(isDue)
-            commits.removeAll(where: isDue)
-            for pending in due { send(pending) }
-        }
+        /// One is to be tried again soon.
+        var hasPostponed: Bool { commits.first.map { $0.number == nil } ?? false }
 
         /// No answer comes any more.
         func endCommits() {

@@ -137,7 +137,7 @@
             while !state.withLock({ $0.isClosed }) {
                 waker.wait(milliseconds: hasPostponed || state.withLock { $0.revocation != nil } ? 100 : 1_000)
                 serve()
-                retryCommits()
+                sendCommit()
                 readPartitions()
                 ask()
             }

@@ -7,7 +7,6 @@
     /// A thread of its own keeps the member alive, whatever its pipeline does; a pipeline that takes no event for the
     /// rebalance timeout is given up by the group.
     public final class KafkaSession: SourceSession {
-
         let thread: ConsumerThread
         private let time: TimeSource
         /// Between two readings of one log: it has fetched ahead.
@@ -76,7 +75,7 @@
             if !paused { thread.wake() }
         }
 
-        /// Commits positions; the group's coordinator has them when this returns. While the group rebalances it takes none
+        /// Commits positions, in the order of the calls; the group's coordinator has them when this returns. While the group rebalances it takes none
         /// and is asked again, for the rebalance timeout at the most. Throws ``/Ratchet/SourceError``: `fenced`
         /// when the member does not own a partition under the commit's generation, or the group has gone on without it,
         /// and then commits none; `invalidArgument` for metadata of over 4,096 bytes; `closed`. ``KafkaError`` when the

@@ -3,6 +3,7 @@
     import MetricsTestKit
     import Ratchet
     import RatchetTesting
+    import Synchronization
     import Testing
 
     @testable import RatchetKafka
@@ -131,6 +132,43 @@
             await next.close()
             let error = await #expect(throws: SourceError.self) { try await refused.value }
             #expect(error?.code == .closed)
+        }
+
+        /// Somebody who waits for a commit.
+        private final class Waiter: Sendable {
+            let continuation = Mutex<CheckedContinuation<Void, any Error>?>(nil)
+        }
+
+        @Test("A commit that was postponed is not made behind a later one")
+        func commitsInOrder() async throws {
+            let cluster = try MockCluster(brokers: 1)
+            let topic = try await cluster.newTopic()
+            let group = MockCluster.newName("group")
+            try await cluster.produce((0..<2).map { .text("\($0)", to: topic) })
+            let session = try await session(cluster, topic, group)
+            let assignment = try await session.assigned()[0]
+            let thread = try #require(session as? KafkaSession).thread
+            let waiter = Waiter()
+            let earlier = Task {
+                try await withCheckedThrowingContinuation { continuation in
+                    waiter.continuation.withLock { $0 = continuation }
+                }
+            }
+            while waiter.continuation.withLock({ $0 == nil }) { await Task.yield() }
+            // The first of them is refused, and would be asked again when the second was taken.
+            try cluster.process.tell("errors \(Self.offsetCommit) 27 1")
+            try await withCheckedThrowingContinuation { (later: CheckedContinuation<Void, any Error>) in
+                thread.submit { thread in
+                    guard let earlier = waiter.continuation.withLock({ $0 }) else { return }
+                    thread.commit([commit(assignment, 1)], earlier)
+                    thread.commit([commit(assignment, 2)], later)
+                }
+            }
+            try await earlier.value
+            await session.close()
+            let next = try await self.session(cluster, topic, group)
+            #expect(try await next.assigned()[0].committed?.offset == 2)
+            await next.close()
         }
 
         /// Whether a commit waits to be tried again.
