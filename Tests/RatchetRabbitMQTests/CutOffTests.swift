@@ -1,7 +1,6 @@
 #if RabbitMQ
     import Logging
     import Ratchet
-    import Synchronization
     import Testing
 
     @testable import RatchetRabbitMQ
@@ -9,35 +8,6 @@
     extension RabbitMQ {
         /// Pipelines that a network takes their server from, without a word to either of them.
         @Suite struct CutOffTests {
-            /// Opens the latch that was asked for last when a connection is lost.
-            private final class Losses: Sendable {
-                private let waiting = Mutex<Latch?>(nil)
-
-                var logger: Logger { Logger(label: "cut-off") { _ in Handler(losses: self) } }
-
-                func next() -> Latch {
-                    let latch = Latch()
-                    waiting.withLock { $0 = latch }
-                    return latch
-                }
-
-                private struct Handler: LogHandler {
-                    let losses: Losses
-                    var metadata: Logger.Metadata = [:]
-                    var logLevel = Logger.Level.info
-
-                    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-                        get { metadata[key] }
-                        set { metadata[key] = newValue }
-                    }
-
-                    func log(event: LogEvent) {
-                        guard "\(event.message)".hasPrefix("connection lost") else { return }
-                        losses.waiting.withLock { $0 }?.open()
-                    }
-                }
-            }
-
             private static func connection(_ logger: Logger = .silent) -> RabbitMQConfiguration {
                 var configuration = RabbitMQConfiguration.quick
                 configuration.heartbeat = .seconds(1)
@@ -56,7 +26,7 @@
                 for name in [queue, "\(queue).receipts"] { topology.add(RabbitMQQueue(name)) }
                 try await topology.declare(at: try server.address, configuration: .quick)
                 let ledger = try QueueBench.ledger(queue, in: server.folder)
-                let losses = Losses()
+                let losses = LogListener("connection lost")
                 let address = try server.relayedAddress
                 let sink = try RabbitMQSink(at: address, configuration: Self.connection())
                 let seen = QueueBench.Seen(600)

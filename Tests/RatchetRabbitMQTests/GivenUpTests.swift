@@ -1,5 +1,4 @@
 #if RabbitMQ
-    import Logging
     import Ratchet
     import Testing
 
@@ -8,22 +7,6 @@
     extension RabbitMQ {
         /// Batches that a sink gives up while a server takes nothing.
         @Suite struct GivenUpTests {
-            /// Opens its latch when the server has said that it takes no messages.
-            private struct Blocked: LogHandler {
-                let latch: Latch
-                var metadata: Logger.Metadata = [:]
-                var logLevel = Logger.Level.info
-
-                subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-                    get { metadata[key] }
-                    set { metadata[key] = newValue }
-                }
-
-                func log(event: LogEvent) {
-                    if "\(event.message)".hasPrefix("the server takes no messages") { latch.open() }
-                }
-            }
-
             private static func queue(_ name: String) async throws -> RabbitMQServer {
                 let server = try await RabbitMQServer.running()
                 var topology = RabbitMQTopology()
@@ -39,9 +22,10 @@
             func transactions(_ isCancelled: Bool) async throws {
                 let name = "given-up-\(isCancelled)"
                 let server = try await Self.queue(name)
-                let blocked = Latch()
+                let refusal = LogListener("the server takes no messages")
+                let blocked = refusal.next()
                 var configuration = RabbitMQConfiguration.quick
-                configuration.logger = Logger(label: "given-up") { _ in Blocked(latch: blocked) }
+                configuration.logger = refusal.logger
                 let settings = RabbitMQSinkSettings.with {
                     $0.confirmation = .transactions
                     if !isCancelled { $0.timeout = .seconds(5) }
@@ -69,15 +53,15 @@
 
             @Test(
                 "Messages of some MB that the server does not read hold nobody up: timeout, cancel and close end the send",
-                .timeLimit(.minutes(1)),
                 arguments: Ending.allCases
             )
             private func large(_ ending: Ending) async throws {
                 let name = "unread-\(ending)"
                 let server = try await Self.queue(name)
-                let blocked = Latch()
+                let refusal = LogListener("the server takes no messages")
+                let blocked = refusal.next()
                 var configuration = RabbitMQConfiguration.quick
-                configuration.logger = Logger(label: "unread") { _ in Blocked(latch: blocked) }
+                configuration.logger = refusal.logger
                 let sink = try RabbitMQSink(
                     at: try server.address,
                     settings: .with { $0.timeout = .seconds(ending == .timeout ? 3 : 300) },
@@ -107,7 +91,7 @@
                 try await server.order("calm")
             }
 
-            @Test("A send ends in its time though the server is not even reached", .timeLimit(.minutes(1)))
+            @Test("A send ends in its time though the server is not even reached")
             func unreachable() async throws {
                 let server = try await Self.queue("unreachable")
                 // Connections are taken, and nothing is ever said.
