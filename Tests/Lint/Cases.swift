@@ -14,6 +14,9 @@ struct Cases {
         Task(priority: .low) { await work() }  // flagged
         Task<Void, Never> { await work() }  // flagged
         Task.init { await work() }  // flagged
+        Task<Result<Int, any Error>, Never> { await work() }  // flagged
+        Task<Void, Never>.detached { await work() }  // flagged
+        Task<Void, Never>.immediate { await work() }  // flagged
         Swift.Task { await work() }  // flagged
         Task.detached { await work() }  // flagged
         _Concurrency.Task.detached { await work() }  // flagged
@@ -51,6 +54,9 @@ struct Cases {
         let seeded = rows.shuffled(using: &generator)
     }
 
+    typealias Marks = [Int: String]  // flagged
+    func ends(of topic: String) throws -> [Int: Int64] { [:] }
+
     func order(_ marks: [Int: String], all: inout Set<Int>) {
         for (lane, count) in lanes { start(lane, count) }  // flagged
         for partition in self.paused where partition > 0 { start(partition) }  // flagged
@@ -69,6 +75,9 @@ struct Cases {
         let list = Array(self.paused)  // flagged
         let next = paused.removeFirst()  // flagged
         let some = paused.randomElement(using: &generator)  // flagged
+        for (partition, end) in try ends(of: "a") { start(partition, end) }  // flagged
+        let all = Array(try self.ends(of: "a"))  // flagged
+        for (partition, end) in try ends(of: "a").sorted(by: { $0.key < $1.key }) { start(partition, end) }
         // Any order:
         for count in lanes.values { add(count) }  // flagged
         // Any order: a sum is the same.
