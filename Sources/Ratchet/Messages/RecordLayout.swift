@@ -97,24 +97,38 @@ extension [UInt8] {
         payload: UnsafeRawBufferPointer,
         timestamp: Int64
     ) {
-        let headersLength = headers.isEmpty ? 0 : RecordLayout.size(of: headers)
-        let keyLength = key?.count ?? 0
-        let size = RecordLayout.fixedSize + keyLength + headersLength + payload.count
-        let fixed: (UInt32, Int32, UInt32, UInt32, Int64) = (
-            UInt32(size).littleEndian, (key == nil ? -1 : Int32(keyLength)).littleEndian,
-            UInt32(headersLength).littleEndian, UInt32(payload.count).littleEndian, timestamp.littleEndian
+        beginRecord(
+            key: key?.count,
+            headers: headers.isEmpty ? 0 : RecordLayout.size(of: headers),
+            payload: payload.count,
+            timestamp: timestamp
         )
-        Swift.withUnsafeBytes(of: fixed) { append(contentsOf: $0) }
         if let key { append(contentsOf: key) }
         for header in headers {
-            // A name that was not UTF-8 when it was read has grown by what replaces its bytes.
-            let name = Array(header.name.utf8.prefix(RecordLayout.maximumHeaderName))
-            appendLittleEndian(UInt16(name.count))
-            appendLittleEndian(UInt32(header.value.count))
-            append(contentsOf: name)
-            append(contentsOf: header.value)
+            var name = header.name
+            name.withUTF8 { name in header.value.withUnsafeBytes { appendHeader(UnsafeRawBufferPointer(name), $0) } }
         }
         append(contentsOf: payload)
+    }
+
+    /// Appends a record's sizes and time; its key, headers and payload, which take as many bytes, are to follow.
+    package mutating func beginRecord(key: Int?, headers: Int, payload: Int, timestamp: Int64) {
+        let size = RecordLayout.fixedSize + (key ?? 0) + headers + payload
+        let fixed: (UInt32, Int32, UInt32, UInt32, Int64) = (
+            UInt32(size).littleEndian, Int32(key ?? -1).littleEndian, UInt32(headers).littleEndian,
+            UInt32(payload).littleEndian, timestamp.littleEndian
+        )
+        Swift.withUnsafeBytes(of: fixed) { append(contentsOf: $0) }
+    }
+
+    /// Appends one of a record's headers; of a name that is too long as much as there is room for.
+    package mutating func appendHeader(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
+        // One that was not UTF-8 when it was read has grown by what replaces its bytes.
+        let name = name.prefix(RecordLayout.maximumHeaderName)
+        appendLittleEndian(UInt16(name.count))
+        appendLittleEndian(UInt32(value.count))
+        append(contentsOf: name)
+        append(contentsOf: value)
     }
 
     /// Appends an integer, least significant byte first.
