@@ -41,14 +41,17 @@ final class BrokerFeed: Sendable {
             var generator = Generator(state: UInt64(number))
             let customer = generator.next() % customers
             var payload = [UInt8](repeating: 0x2E, count: 100)
-            payload.withUnsafeMutableBytes { $0.storeBytes(of: customer, as: UInt64.self) }
+            let id = generator.next()
+            payload.withUnsafeMutableBytes {
+                $0.storeBytes(of: customer, as: UInt64.self)
+                $0.storeBytes(of: id, toByteOffset: 8, as: UInt64.self)
+                $0.storeBytes(of: UInt64(number), toByteOffset: 16, as: UInt64.self)
+            }
             let key = withUnsafeBytes(of: customer) { Array($0) }
-            let id = [generator.next(), UInt64(number)].withUnsafeBytes { Array($0) }
             try batch.append(
                 to: "orders",
                 key: key,
                 payload: payload,
-                headers: [Header(Header.messageIDName, id)],
                 partition: number / Self.turn % partitions
             )
         }
