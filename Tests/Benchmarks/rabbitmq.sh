@@ -4,7 +4,7 @@
 rabbitmq_rows=("plain|C, librabbitmq, no ledger" "pipeline|pipeline, ledger" "redis|Python, pika and Redis SET NX")
 # Fewer than all that wait in the queue, so that it is never empty; Python's tenth takes as long as the others' all.
 rabbitmq_messages=${RATCHET_RABBITMQ_MESSAGES:-200000}
-rabbitmq_prefetch=1000
+rabbitmq_prefetch=${RATCHET_RABBITMQ_PREFETCH:-1000}
 
 start_rabbitmq() {
     rabbitmq_port=$(python3 -c 'import random; print(random.randrange(2500, 5500) * 10)')
@@ -29,12 +29,17 @@ stop_rabbitmq() {
 
 # Fills a queue of this kind, and goes on while it is consumed from.
 start_filling() {
-    local answer
     mkfifo "$root/fill-input" "$root/fill-output"
     "$rabbitmq_bin/RabbitMQBenchmark" fill --url "$rabbitmq_url" --queue "$1" --kind "$1" \
         --level $((rabbitmq_messages * 3 / 2)) <"$root/fill-input" >"$root/fill-output" &
     filling=$!
     exec {fill_input}>"$root/fill-input" {fill_output}<"$root/fill-output"
+}
+
+# Returns once the queue is full.
+wait_until_full() {
+    local answer
+    echo -n f >&"$fill_input"
     read -r answer <&"$fill_output" && [ "$answer" = full ]
 }
 
@@ -91,6 +96,7 @@ run_rabbitmq() {
         start_filling "$kind"
         for round in $(seq "$rounds"); do
             for row in "${rabbitmq_rows[@]}"; do
+                wait_until_full
                 printf '%s queue: round %s of %s: %-40s\r' "$kind" "$round" "$rounds" "${row#*|}" >&2
                 printf '%s\t%s\n' "${row%%|*}" "$(measure_rabbitmq "${row%%|*}" "$kind")" >>"$root/rabbitmq-$kind"
             done

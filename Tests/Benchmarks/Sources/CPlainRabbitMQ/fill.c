@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "connection.h"
 
@@ -41,27 +42,34 @@ static int confirmed(amqp_connection_state_t connection, uint64_t last) {
     return 0;
 }
 
-static int stopped(int stop, int milliseconds) {
-    struct pollfd file = {.fd = stop, .events = POLLIN};
-    return poll(&file, 1, milliseconds) > 0;
+/// Whether it is to stop; otherwise each byte of `orders` asks to be told when the queue is full.
+static int stopped(int orders, int milliseconds, int *asked) {
+    struct pollfd file = {.fd = orders, .events = POLLIN};
+    char order;
+    if (poll(&file, 1, milliseconds) <= 0) return 0;
+    if (read(orders, &order, 1) <= 0) return 1;
+    *asked = 1;
+    return 0;
 }
 
-static long fill(amqp_connection_state_t connection, const char *queue, long level, int stop) {
+static long fill(amqp_connection_state_t connection, const char *queue, long level, int orders) {
     char prefix[32];
     snprintf(prefix, sizeof prefix, "%lld", (long long)time(NULL));
     uint64_t sent = 0;
     long least = -1;
-    while (!stopped(stop, 0)) {
+    int asked = 0;
+    while (!stopped(orders, 0, &asked)) {
         long count = waiting(connection, queue);
         if (count < 0) return -1;
-        if (least < 0 && count >= level) {
+        if (asked && count >= level) {
             puts("full");
             fflush(stdout);
-            least = count;
+            asked = 0;
+            if (least < 0) least = count;
         }
         if (least >= 0 && count < least) least = count;
         if (count >= level) {
-            stopped(stop, 1);
+            if (stopped(orders, 1, &asked)) break;
             continue;
         }
         for (int i = 0; i < batch; i++) {
@@ -72,11 +80,11 @@ static long fill(amqp_connection_state_t connection, const char *queue, long lev
     return least < 0 ? 0 : least;
 }
 
-long plain_fill(const char *url, const char *queue, long level, int stop) {
+long plain_fill(const char *url, const char *queue, long level, int orders) {
     amqp_connection_state_t connection = connected(url);
     if (!connection) return -1;
     amqp_confirm_select(connection, 1);
-    long least = answered(connection, "confirms") < 0 ? -1 : fill(connection, queue, level, stop);
+    long least = answered(connection, "confirms") < 0 ? -1 : fill(connection, queue, level, orders);
     disconnect(connection);
     return least;
 }

@@ -11,6 +11,6 @@ int plain_declare(const char *url, const char *queue, const char *kind);
 double plain_consume(const char *url, const char *queue, int prefetch, int ack_every, long count);
 
 /// Sends persistent messages of 100 bytes, each confirmed and each with an id of its own, whenever fewer than `level` wait,
-/// until the descriptor `stop` has something to read or is closed. Writes "full" to standard output when so many wait for the
-/// first time. Returns how few have waited since then, or -1.
-long plain_fill(const char *url, const char *queue, long level, int stop);
+/// until the descriptor `orders` ends. For each byte that comes from it writes "full" to standard output once so many wait.
+/// Returns how few have waited since the first of these, or -1.
+long plain_fill(const char *url, const char *queue, long level, int orders);
