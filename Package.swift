@@ -300,3 +300,13 @@ for target in package.targets where target.type != .system && target.name != "CF
         target.swiftSettings = (target.swiftSettings ?? []) + [.treatAllWarnings(as: .error)]
     }
 }
+
+// Set by Tests/sanitize, which builds everything anew for a few tests: those and what they need, nothing else.
+if let tests = Context.environment["RATCHET_TEST_TARGETS"]?.split(separator: " ").map(String.init) {
+    let others = ["RatchetTesting", "RatchetKafka", "RatchetRabbitMQ", "Purchases"]
+    package.products = []
+    package.targets.removeAll { target in
+        target.type == .executable || target.type == .test && !tests.contains(target.name)
+            || others.contains(target.name)
+    }
+}
