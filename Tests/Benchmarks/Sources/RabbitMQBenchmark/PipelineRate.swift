@@ -38,7 +38,7 @@
             let clock = ContinuousClock()
             while pipeline.statistics.delivered == 0 { try await clock.sleep(for: .microseconds(200)) }
             let start = clock.now
-            while pipeline.statistics.processed < consumer.messages { try await clock.sleep(for: .milliseconds(1)) }
+            while pipeline.statistics.processed < consumer.messages { try await clock.sleep(for: .milliseconds(10)) }
             return (clock.now - start) / .seconds(1)
         }
 
