@@ -7,7 +7,9 @@
         @Suite struct ConformanceTests {
             private static let features = RealRabbitMQ.features.union(.restarts)
 
-            private static func suite(_ kind: RealRabbitMQ) -> ConformanceSuite {
+            private static func suite(_ kind: RealRabbitMQ, _ features: Features = ConformanceTests.features)
+                -> ConformanceSuite
+            {
                 var settings = ConformanceSuite.Settings()
                 // Other programs of the machine may have much to do.
                 settings.timeout = .seconds(300)
@@ -19,6 +21,14 @@
             private static let inTransactions = suite(
                 RealRabbitMQ(kind: .classic, settings: .with { $0.confirmation = .transactions })
             )
+
+            private static let onStreams = suite(
+                RealRabbitMQ(kind: .stream),
+                RealRabbitMQ.streamFeatures.union(.restarts)
+            )
+
+            @Test("Streams keep the promise of a log", arguments: onStreams.checks.filter { !$0.name.isAboutHeaders })
+            func stream(_ check: ConformanceCheck) async throws { try await check.run() }
 
             @Test("Quorum queues keep the promise", arguments: onQuorum.checks)
             func quorum(_ check: ConformanceCheck) async throws { try await check.run() }
@@ -35,6 +45,9 @@
     }
 
     extension String {
+        /// Whether a check is about the order of headers: a stream's server sorts them by their names.
+        fileprivate var isAboutHeaders: Bool { hasPrefix("Key, headers and payload") }
+
         /// Whether a check is about what is sent.
         fileprivate var isAboutSending: Bool { contains("sink") || contains("sent") || contains("does not exist") }
     }

@@ -9,6 +9,8 @@
     struct RealRabbitMQ: BrokerUnderTest {
         /// Of every queue.
         static let features: Features = [.queue, .fencing]
+        /// Of every stream: older generations of other sessions are not fenced.
+        static let streamFeatures: Features = [.log, .commitMetadata]
 
         let kind: RabbitMQQueue.Kind
         var settings = RabbitMQSinkSettings()
@@ -26,7 +28,11 @@
         }
 
         func source(of topics: [String], group: String) async throws -> any Source {
-            try RabbitMQSubscription(to: topics, at: try await address(), as: group, configuration: .quick)
+            let address = try await address()
+            guard kind == .stream else {
+                return try RabbitMQSubscription(to: topics, at: address, as: group, configuration: .quick)
+            }
+            return try RabbitMQStreamSubscription(to: topics, at: address, as: group, configuration: .quick)
         }
 
         func sink() async throws -> any Sink {
@@ -38,7 +44,9 @@
         }
 
         func contents(of partition: TopicPartition) async throws -> [Message] {
-            try await PlainReader.contents(of: partition.topic, at: try await address())
+            try await kind == .stream
+                ? PlainReader.contents(ofStream: partition.topic, at: address())
+                : PlainReader.contents(of: partition.topic, at: address())
         }
 
         /// By a crash.
@@ -97,6 +105,31 @@
             }
             guard chunk.count > 0 else { return [] }
             let batch = try chunk.batch(of: TopicPartition(queue, 0), generation: 0)
+            return (0..<batch.count).map { batch[$0] }
+        }
+
+        /// All that a stream holds.
+        static func contents(ofStream stream: String, at address: RabbitMQAddress) async throws -> [Message] {
+            let chunk = try await Asking.connected(to: address, .quick) { wire -> DeliveryChunk? in
+                let offsets = try wire.offsets(of: stream, emptyAfter: .seconds(2))
+                guard !offsets.isEmpty else { return nil }
+                try wire.setPrefetch(60_000, 1)
+                try wire.consume(stream, from: .first, as: "reader", 1)
+                var assembly = StreamAssembly(from: offsets.lowerBound, maximumSize: 1 << 30)
+                while assembly.nextOffset < offsets.upperBound || assembly.isInParts {
+                    switch try wire.read(within: .seconds(60)) {
+                    case .method(1, .delivered(let tag, _)): try assembly.begin(tag: tag)
+                    case .header(1, let size, let properties):
+                        _ = try assembly.header(size: size, MessageProperties(properties), now: 0)
+                    case .body(1, let part): try assembly.body(part)
+                    case nil: throw ConformanceFailure("the stream '\(stream)' does not deliver what it holds")
+                    default: break
+                    }
+                }
+                return assembly.take()
+            }
+            guard let chunk else { return [] }
+            let batch = try chunk.batch(of: TopicPartition(stream, 0), generation: 0, countsDeliveries: false)
             return (0..<batch.count).map { batch[$0] }
         }
 

@@ -8,6 +8,8 @@
         static let keyHeader = "ratchet-key"
         /// Where a quorum queue counts the deliveries that came to nothing; told as the message's delivery count.
         static let countHeader = "x-delivery-count"
+        /// Where a stream says which of its messages this is.
+        static let streamOffsetHeader = "x-stream-offset"
         /// How deep tables within tables are read; what lies deeper is left out.
         private static let deepest = 8
 
@@ -16,6 +18,8 @@
         private(set) var headers: [UInt8] = []
         /// Milliseconds since 1970, nil if the message has none.
         var timestamp: Int64?
+        /// Its offset in the stream that it comes from.
+        var streamOffset: Int64?
         /// How many deliveries came to nothing, as far as the queue counts them.
         var failedDeliveries: Int64?
         private(set) var messageID: [UInt8]?
@@ -60,6 +64,10 @@
             }
             if name.elementsEqual(Self.countHeader.utf8), let count = Self.number(entry.value) {
                 failedDeliveries = count
+                return
+            }
+            if name.elementsEqual(Self.streamOffsetHeader.utf8), let offset = Self.number(entry.value) {
+                streamOffset = offset
                 return
             }
             // A name of no bytes is none.

@@ -53,16 +53,27 @@
             )
         }
 
-        /// Begins deliveries, each to be acked.
-        func consume(_ queue: String, as tag: String, _ channel: UInt16) throws(RabbitMQError) {
-            try queue.withBytes { queue throws(RabbitMQError) in
-                try tag.withBytes { tag throws(RabbitMQError) in
-                    var consume = amqp_basic_consume_t()
-                    consume.queue = queue
-                    consume.consumer_tag = tag
-                    try send(consume, AMQP_BASIC_CONSUME_METHOD, channel)
+        /// Begins deliveries, each to be acked; of a stream from a message on.
+        func consume(
+            _ queue: String,
+            from start: StreamStart? = nil,
+            as tag: String,
+            _ channel: UInt16
+        ) throws(RabbitMQError) {
+            var table = FieldTable()
+            if let start { table.append(MessageProperties.streamOffsetHeader, start.value) }
+            let status = table.withTable { arguments in
+                queue.withBytes { queue in
+                    tag.withBytes { tag in
+                        var consume = amqp_basic_consume_t()
+                        consume.queue = queue
+                        consume.consumer_tag = tag
+                        consume.arguments = arguments
+                        return amqp_send_method(connection, channel, AMQP_BASIC_CONSUME_METHOD, &consume)
+                    }
                 }
             }
+            guard status == AMQP_STATUS_OK.rawValue else { throw broken(status, "sending") }
         }
 
         /// Ends deliveries; what is on its way still comes.

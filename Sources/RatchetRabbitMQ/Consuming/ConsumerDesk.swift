@@ -7,7 +7,9 @@
     final class ConsumerDesk: Sendable {
         /// What a session asks for.
         enum Request {
-            case start(ConsumerChannel.Identity)
+            case start(ConsumerChannel.Identity, at: Int64)
+            /// The session has taken what a stream has delivered up to this offset.
+            case taken(ConsumerChannel.Identity, through: Int64)
             case settle(Settlement)
         }
 
@@ -66,10 +68,13 @@
             }
         }
 
+        private let model: SourceModel
         private let state = Mutex(State())
         /// There is something to take.
         let signal = Signal()
         let wakeup = Wakeup()
+
+        init(model: SourceModel = .queue) { self.model = model }
     }
 
     // MARK: The session's side
@@ -101,20 +106,46 @@
             switch taken {
             case .event(let event): return event
             case .chunk(let chunk, let identity):
-                return .messages(try chunk.batch(of: identity.partition, generation: identity.generation))
+                if model == .log { noteTaken(chunk, identity) }
+                let batch = try chunk.batch(
+                    of: identity.partition,
+                    generation: identity.generation,
+                    countsDeliveries: model == .queue
+                )
+                return .messages(batch)
             case .nothing: return nil
             }
+        }
+
+        private func noteTaken(_ chunk: DeliveryChunk, _ identity: ConsumerChannel.Identity) {
+            state.withLock { $0.requests.append(.taken(identity, through: chunk.firstTag + Int64(chunk.count) - 1)) }
+            wakeup.tell()
+        }
+
+        /// Throws ``/Ratchet/SourceError`` if the partition is not assigned under this generation.
+        func check(_ partition: TopicPartition, _ generation: Int64) throws(SourceError) {
+            _ = try state.withLock { state throws(SourceError) in try state.index(of: partition, generation) }
         }
 
         /// Has the deliveries of a channel begin. Throws ``/Ratchet/SourceError``.
         func start(_ partition: TopicPartition, at offset: Int64, _ generation: Int64) throws {
             try state.withLock { state throws(SourceError) in
                 let index = try state.index(of: partition, generation)
-                guard offset == 1, !state.channels[index].isStarted else {
-                    throw SourceError(.offsetOutOfRange, "tag \(offset) of channel \(partition): it begins at 1, once")
+                switch model {
+                case .queue:
+                    guard offset == 1, !state.channels[index].isStarted else {
+                        throw SourceError(
+                            .offsetOutOfRange,
+                            "tag \(offset) of channel \(partition): it begins at 1, once"
+                        )
+                    }
+                case .log:
+                    guard offset >= 0 else {
+                        throw SourceError(.offsetOutOfRange, "offset \(offset) of \(partition): it begins at 0")
+                    }
                 }
                 state.channels[index].isStarted = true
-                state.requests.append(.start(state.channels[index].identity))
+                state.requests.append(.start(state.channels[index].identity, at: offset))
             }
             wakeup.tell()
         }
@@ -180,15 +211,19 @@
         /// The session is open: all its channels are told.
         func opened() { state.withLock { $0.opening.take() }?.resume() }
 
-        func assigned(_ identity: ConsumerChannel.Identity) {
+        func assigned(
+            _ identity: ConsumerChannel.Identity,
+            log: Range<Int64> = 1..<1,
+            committed: CommittedOffset? = nil
+        ) {
             state.withLock { state in
                 state.channels.append(Channel(identity: identity))
                 let assignment = Assignment(
                     partition: identity.partition,
                     topicID: nil,
                     generation: identity.generation,
-                    committed: nil,
-                    log: 1..<1
+                    committed: committed,
+                    log: log
                 )
                 state.events.append(.assigned([assignment]))
             }

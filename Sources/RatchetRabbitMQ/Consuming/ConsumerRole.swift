@@ -177,11 +177,13 @@
 
         private func perform(_ request: ConsumerDesk.Request, _ wire: Wire, at now: Int64) throws(RabbitMQError) {
             switch request {
-            case .start(let identity):
+            case .start(let identity, _):
                 // Gone meanwhile: the session is told so.
                 guard let index = channels.firstIndex(where: { $0.identity == identity }) else { return }
                 try perform(channels[index].start(), index, wire, at: now)
             case .settle(let settlement): try settle(settlement, wire)
+            // Of a queue what is taken is acked later.
+            case .taken: return
             }
         }
 

@@ -1,7 +1,7 @@
 #if RabbitMQ
     import Ratchet
 
-    /// Consecutive deliveries of one channel, encoded as records in one buffer.
+    /// Consecutive deliveries of one channel, or messages of one stream, encoded as records in one buffer.
     struct DeliveryChunk: Sendable {
         /// No more is added to a chunk of so many bytes.
         static let enough = 1 << 20
@@ -30,15 +30,19 @@
 
         mutating func append(_ part: UnsafeRawBufferPointer) { bytes.append(contentsOf: part) }
 
-        /// The records as a batch of a partition.
-        func batch(of partition: TopicPartition, generation: Int64) throws -> MessageBatch {
+        /// The records as a batch of a partition; a log counts no deliveries.
+        func batch(
+            of partition: TopicPartition,
+            generation: Int64,
+            countsDeliveries: Bool = true
+        ) throws -> MessageBatch {
             try MessageBatch(
                 partition: partition,
                 generation: generation,
                 startOffset: firstTag,
                 count: count,
                 byteCount: bytes.count,
-                deliveryCounts: counts
+                deliveryCounts: countsDeliveries ? counts : nil
             ) { target, offsets in
                 bytes.withUnsafeBytes { target.copyMemory(from: $0) }
                 for index in 0..<count { offsets[index] = firstTag + Int64(index) }

@@ -14,7 +14,8 @@
     /// by id, or consume with one ledger. A message's key is its header `ratchet-key`; its `message-id` property is the
     /// header of that name, other properties are headers likewise (`content-type`, `correlation-id`, …).
     ///
-    /// A stream is not a queue: named here it would deliver nothing of what was sent to it while nobody consumed.
+    /// A stream is not a queue, see ``RabbitMQStreamSubscription``: named here it would deliver nothing of what was sent to it
+    /// while nobody consumed.
     public struct RabbitMQSubscription: Source {
         /// The queues, in order.
         public let queues: [String]

@@ -94,6 +94,8 @@
             case quorum
             /// On one node.
             case classic
+            /// A log: messages stay when they are done, for ``RabbitMQStreamSubscription``.
+            case stream
         }
 
         /// What a full queue does.
@@ -116,6 +118,9 @@
         public var maximumLength: Int?
         /// What happens beyond that. Default: the new message is refused.
         public var overflow = Overflow.rejectPublish
+        /// How many bytes a stream keeps, about; nil for all. Beyond that its oldest messages go, whether or not they were
+        /// consumed.
+        public var maximumBytes: Int?
         /// How often a quorum queue delivers a message again before it gives it up, 1 or more; nil for ever. Needs a
         /// ``deadLetterExchange``: what is given up is lost without one.
         ///
@@ -135,6 +140,16 @@
         func check() throws(RabbitMQError) {
             guard (maximumLength ?? 1) > 0, (deliveryLimit ?? 1) > 0 else {
                 throw RabbitMQError(.invalidArgument, "queue '\(name)': maximumLength and deliveryLimit are 1 or more")
+            }
+            guard (maximumBytes ?? 1) > 0, maximumBytes == nil || kind == .stream else {
+                throw RabbitMQError(.invalidArgument, "queue '\(name)': maximumBytes is 1 or more, and of a stream")
+            }
+            guard kind != .stream || (deadLetterExchange == nil && maximumLength == nil && !hasSingleActiveConsumer)
+            else {
+                throw RabbitMQError(
+                    .invalidArgument,
+                    "stream '\(name)': it has no deadLetterExchange, maximumLength or single active consumer"
+                )
             }
             guard deliveryLimit == nil || kind == .quorum else {
                 throw RabbitMQError(.invalidArgument, "queue '\(name)': only a quorum queue has a deliveryLimit")
@@ -156,6 +171,7 @@
                 table.append("x-max-length", .number(Int64(maximumLength)))
                 table.append("x-overflow", text: overflow.rawValue)
             }
+            if let maximumBytes { table.append("x-max-length-bytes", .number(Int64(maximumBytes))) }
             if let deliveryLimit { table.append("x-delivery-limit", .number(Int64(deliveryLimit))) }
             if hasSingleActiveConsumer { table.append("x-single-active-consumer", .flag(true)) }
             return table

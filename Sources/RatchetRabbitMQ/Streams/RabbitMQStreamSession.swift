@@ -1,0 +1,88 @@
+#if RabbitMQ
+    public import Ratchet
+    import Synchronization
+
+    /// A consumer of one stream or several, as a pipeline's session: a connection that consumes, one that commits, and one for
+    /// each message that is read again.
+    ///
+    /// A connection that is lost is told as lost partitions, which are assigned anew with the next one.
+    public final class RabbitMQStreamSession: SourceSession {
+        private let desk: ConsumerDesk
+        private let positions: StreamPositions
+        private let sink: RabbitMQSink
+        private let subscription: RabbitMQStreamSubscription
+        private let inNext = Atomic<Bool>(false)
+
+        init(
+            desk: ConsumerDesk,
+            positions: StreamPositions,
+            sink: RabbitMQSink,
+            subscription: RabbitMQStreamSubscription
+        ) {
+            self.desk = desk
+            self.positions = positions
+            self.sink = sink
+            self.subscription = subscription
+        }
+
+        deinit { desk.abandon() }
+
+        /// The next event; waits until there is one. Streams with messages take turns. Throws ``RabbitMQError`` when the
+        /// server refuses the credentials, breaks the protocol, or delivers a message beyond
+        /// ``RabbitMQConfiguration/maximumMessageSize``; `CancellationError` when cancelled.
+        public func next() async throws -> SourceEvent {
+            guard !inNext.exchange(true, ordering: .acquiringAndReleasing) else {
+                throw SourceError(.invalidArgument, "next() was called while another call waits: one task calls it")
+            }
+            defer { inNext.store(false, ordering: .releasing) }
+            while true {
+                try Task.checkCancellation()
+                if let event = try desk.take() { return event }
+                await desk.signal.wait()
+            }
+        }
+
+        /// Begins the delivery of a stream at `offset`. Throws ``/Ratchet/SourceError``: `notAssigned`, `fenced`,
+        /// `offsetOutOfRange` for one below zero. Of a stream that is started a second time the connection is made anew.
+        public func start(_ partition: TopicPartition, at offset: Int64, generation: Int64) async throws {
+            try desk.start(partition, at: offset, generation)
+        }
+
+        /// Stops or resumes the delivery of one stream. What the prefetch has brought stays in memory meanwhile.
+        public func setPaused(_ paused: Bool, _ partition: TopicPartition) { desk.setPaused(paused, partition) }
+
+        /// Commits positions; returns once the server has them for sure. Throws ``/Ratchet/SourceError`` with `fenced` when one
+        /// is of an older generation of this session, and then commits none; ``RabbitMQError`` when the server does not take
+        /// them: some may be committed then.
+        public func commit(_ commits: [OffsetCommit]) async throws {
+            for commit in commits { try desk.check(commit.partition, commit.generation) }
+            let messages = commits.map { StreamPositions.message($0, to: positions.queue(of: $0.partition.topic)) }
+            if let failure = try await sink.send(OutgoingBatch(messages)).first { throw failure.error }
+        }
+
+        /// Nothing: no stream is ever revoked.
+        public func release(_ partitions: [TopicPartition]) async {}
+
+        /// The message at `offset`, by a connection for that one question; nil if the stream does not hold it, which takes
+        /// ``RabbitMQStreamSubscription/emptyAfter``.
+        public func message(at offset: Int64, of partition: TopicPartition) async throws -> Message? {
+            guard offset >= 0 else { return nil }
+            let (limit, configuration) = (subscription.emptyAfter, subscription.configuration)
+            let chunk = try await Asking.connected(to: subscription.address, configuration) { wire in
+                try wire.message(
+                    at: offset,
+                    of: partition.topic,
+                    emptyAfter: limit,
+                    maximumSize: configuration.maximumMessageSize
+                )
+            }
+            return try chunk?.batch(of: partition, generation: 0, countsDeliveries: false)[0]
+        }
+
+        /// Closes the connections. Idempotent; wakes ``next()``.
+        public func close() async {
+            await desk.close()
+            await sink.close()
+        }
+    }
+#endif
