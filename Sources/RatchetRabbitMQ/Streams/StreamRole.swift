@@ -46,6 +46,7 @@
         var wantsConnection: Bool { !isOver }
         var isOver: Bool { isFailed || desk.isClosed }
         var isEstablished: Bool { isConnected }
+        var waitsForRoom: Bool { false }
         var deadline: Int64? { nil }
 
         // MARK: What is to be done
