@@ -35,6 +35,18 @@
             #expect(assembly.take() == nil)
         }
 
+        @Test("What is delivered for the first time has not failed before, whatever its publisher says")
+        func forgedCount() throws {
+            var assembly = DeliveryAssembly(maximumSize: 100)
+            var properties = MessageProperties()
+            properties.failedDeliveries = 1_000
+            try assembly.begin(tag: 1, isRedelivered: false)
+            #expect(try assembly.header(size: 0, properties, now: 0))
+            let chunk = assembly.take()
+            let batch = try #require(chunk).batch(of: TopicPartition("q", 1), generation: 1)
+            #expect(batch[0].deliveryCount == 1)
+        }
+
         @Test("Sizes that do not fit are refused before they are believed")
         func sizes() throws {
             var assembly = DeliveryAssembly(maximumSize: 100)

@@ -10,6 +10,12 @@
         static let countHeader = "x-delivery-count"
         /// Where a stream says which of its messages this is.
         static let streamOffsetHeader = "x-stream-offset"
+        /// Whether a header of this name is none of the message's own.
+        static func isTaken(_ name: some Sequence<UInt8>) -> Bool {
+            name.elementsEqual(keyHeader.utf8) || name.elementsEqual(countHeader.utf8)
+                || name.elementsEqual(streamOffsetHeader.utf8)
+        }
+
         /// How deep tables within tables are read; what lies deeper is left out.
         private static let deepest = 8
 
@@ -62,12 +68,13 @@
                 key = Array(UnsafeRawBufferPointer(bytes))
                 return
             }
-            if name.elementsEqual(Self.countHeader.utf8), let count = Self.number(entry.value) {
-                failedDeliveries = count
+            // The server puts its own in the place of the first that the publisher has named so; the others stay.
+            if name.elementsEqual(Self.countHeader.utf8) {
+                failedDeliveries = failedDeliveries ?? Self.number(entry.value)
                 return
             }
-            if name.elementsEqual(Self.streamOffsetHeader.utf8), let offset = Self.number(entry.value) {
-                streamOffset = offset
+            if name.elementsEqual(Self.streamOffsetHeader.utf8) {
+                streamOffset = streamOffset ?? Self.number(entry.value)
                 return
             }
             // A name of no bytes is none.

@@ -87,8 +87,9 @@
                 )
             }
             if chunk == nil { chunk = DeliveryChunk(firstTag: nextTag) }
-            // What was delivered before a crash may not have been counted.
-            let count = max(properties.failedDeliveries.map { $0 &+ 1 } ?? 1, isRedelivered ? 2 : 1)
+            // The queue's own count comes with what is delivered again, elsewhere the header is its publisher's. What was
+            // delivered before a crash may not have been counted.
+            let count = isRedelivered ? max(properties.failedDeliveries.map { $0 &+ 1 } ?? 1, 2) : 1
             chunk?.begin(
                 properties,
                 payload: Int(size),

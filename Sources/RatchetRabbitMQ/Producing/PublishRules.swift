@@ -38,9 +38,7 @@
             RecordLayout.forEachHeader(in: UnsafeRawBufferPointer(rebasing: bytes[parts.headers])) { name, _ in
                 if name.count > 255 {
                     fault = MessageError(.invalidHeader, "a name of \(name.count) bytes, at most 255")
-                } else if name.elementsEqual(MessageProperties.keyHeader.utf8)
-                    || name.elementsEqual(MessageProperties.countHeader.utf8)
-                {
+                } else if MessageProperties.isTaken(name) {
                     fault = MessageError(.invalidHeader, "'\(String(decoding: name, as: UTF8.self))' is taken")
                 }
                 return fault == nil
