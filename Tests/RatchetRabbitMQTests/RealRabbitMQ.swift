@@ -90,11 +90,52 @@
         }
     }
 
+    extension PlainProducer {
+        /// Publishes messages with headers of any kind, an id and nothing else, as other programs do.
+        static func send(
+            _ payloads: [String],
+            with headers: FieldTable,
+            to queue: String,
+            at address: RabbitMQAddress
+        ) async throws {
+            try await Asking.connected(to: address, .quick) { wire in
+                for payload in payloads {
+                    let status = headers.withTable { table in
+                        queue.withBytes { queue in
+                            payload.withBytes { payload in
+                                var properties = amqp_basic_properties_t()
+                                properties._flags = amqp_flags_t(
+                                    AMQP_BASIC_HEADERS_FLAG | AMQP_BASIC_MESSAGE_ID_FLAG
+                                )
+                                properties.headers = table
+                                properties.message_id = payload
+                                let exchange = amqp_bytes_t()
+                                return amqp_basic_publish(
+                                    wire.connection,
+                                    1,
+                                    exchange,
+                                    queue,
+                                    0,
+                                    0,
+                                    &properties,
+                                    payload
+                                )
+                            }
+                        }
+                    }
+                    guard status == 0 else { throw ConformanceFailure("'\(payload)' cannot be sent") }
+                }
+                // Answered behind them.
+                _ = try wire.hasQueue(queue)
+            }
+        }
+    }
+
     /// Gets all that a queue holds, and gives it back.
     enum PlainReader {
         static func contents(of queue: String, at address: RabbitMQAddress) async throws -> [Message] {
             let chunk = try await Asking.connected(to: address, .quick) { wire in
-                var chunk = DeliveryChunk(firstTag: 1)
+                var chunk = DeliveryChunk(firstOffset: 1)
                 while try get(queue, wire) { try read(wire, into: &chunk) }
                 if chunk.count > 0 {
                     try wire.nack(Int64(chunk.count), isMultiple: true, requeue: true, 1)
@@ -110,9 +151,9 @@
 
         /// All that a stream holds.
         static func contents(ofStream stream: String, at address: RabbitMQAddress) async throws -> [Message] {
-            let chunk = try await Asking.connected(to: address, .quick) { wire -> DeliveryChunk? in
-                let offsets = try wire.offsets(of: stream, emptyAfter: .seconds(2))
-                guard !offsets.isEmpty else { return nil }
+            let chunks = try await Asking.connected(to: address, .quick) { wire in
+                let offsets = try wire.offsets(of: [stream], emptyAfter: .seconds(1), .quick)[0]
+                guard !offsets.isEmpty else { return [] as [DeliveryChunk] }
                 try wire.setPrefetch(60_000, 1)
                 try wire.consume(stream, from: .first, as: "reader", 1)
                 var assembly = StreamAssembly(from: offsets.lowerBound, maximumSize: 1 << 30)
@@ -120,17 +161,20 @@
                     switch try wire.read(within: .seconds(60)) {
                     case .method(1, .delivered(let tag, _)): try assembly.begin(tag: tag)
                     case .header(1, let size, let properties):
-                        _ = try assembly.header(size: size, MessageProperties(properties), now: 0)
+                        try assembly.header(size: size, MessageProperties(properties))
                     case .body(1, let part): try assembly.body(part)
                     case nil: throw ConformanceFailure("the stream '\(stream)' does not deliver what it holds")
                     default: break
                     }
                 }
-                return assembly.take()
+                var chunks: [DeliveryChunk] = []
+                while let whole = assembly.take() { chunks.append(whole.chunk) }
+                return chunks
             }
-            guard let chunk else { return [] }
-            let batch = try chunk.batch(of: TopicPartition(stream, 0), generation: 0, countsDeliveries: false)
-            return (0..<batch.count).map { batch[$0] }
+            return try chunks.flatMap { chunk in
+                let batch = try chunk.batch(of: TopicPartition(stream, 0), generation: 0, countsDeliveries: false)
+                return (0..<batch.count).map { batch[$0] }
+            }
         }
 
         private static func get(_ queue: String, _ wire: Wire) throws -> Bool {

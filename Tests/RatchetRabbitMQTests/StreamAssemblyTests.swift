@@ -1,4 +1,5 @@
 #if RabbitMQ
+    import CRabbitMQ
     import Ratchet
     import Testing
 
@@ -22,41 +23,93 @@
         @Test("Messages from the offset on become one chunk; what a stream's chunk has before it is dropped")
         func offsets() throws {
             var assembly = StreamAssembly(from: 7, maximumSize: 100)
+            var dropped: [UInt64?] = []
             for (index, offset) in (5...8).enumerated() {
                 try assembly.begin(tag: UInt64(index + 1))
-                #expect(try assembly.header(size: 2, Self.properties(Int64(offset)), now: 50) == .goesOn)
+                try assembly.header(size: 2, Self.properties(Int64(offset)))
                 // Not whole: nothing to take.
-                #expect(assembly.take() == nil)
+                #expect(assembly.take() == nil && assembly.takeDropped() == nil)
                 try Self.body([UInt8(offset)], &assembly)
                 try Self.body([0], &assembly)
+                dropped.append(assembly.takeDropped())
             }
-            let chunk = assembly.take()
-            let batch = try #require(chunk).batch(of: TopicPartition("s", 0), generation: 3, countsDeliveries: false)
-            #expect(
-                batch.startOffset == 7 && batch.lastOffset == 8 && assembly.nextOffset == 9 && assembly.lastTag == 4
-            )
-            #expect((0..<2).map { batch[$0].payload } == [[7, 0], [8, 0]])
-            #expect(batch[0].deliveryCount == nil && batch[0].timestamp == 50)
+            #expect(dropped == [1, 2, nil, nil])
+            let taken = assembly.take()
+            let whole = try #require(taken)
+            let batch = try whole.chunk.batch(of: TopicPartition("s", 0), generation: 3, countsDeliveries: false)
+            #expect(batch.startOffset == 7 && batch.lastOffset == 8 && assembly.nextOffset == 9 && whole.tag == 4)
+            #expect((0..<2).map { batch[$0].payload } == [[7, 0], [8, 0]] && whole.chunk.passed.isEmpty)
+            #expect(batch[0].deliveryCount == nil)
             #expect(assembly.take() == nil)
         }
 
-        @Test("A stream that no longer has what comes next says so")
-        func gap() throws {
-            var assembly = StreamAssembly(from: 7, maximumSize: 100)
+        @Test("A message that nobody has dated is the same whenever it is read")
+        func undated() throws {
+            var assembly = StreamAssembly(from: 0, maximumSize: 100)
             try assembly.begin(tag: 1)
-            #expect(try assembly.header(size: 2, Self.properties(9), now: 0) == .gap(9))
-            #expect(assembly.nextOffset == 7)
+            try assembly.header(size: 0, Self.properties(0))
+            let whole = assembly.take()
+            let chunk = try #require(whole).chunk
+            #expect(try chunk.batch(of: TopicPartition("s", 0), generation: 1)[0].timestamp == -1)
+        }
+
+        @Test("Offsets that are passed over end a chunk, and the next one says which they are")
+        func passed() throws {
+            var assembly = StreamAssembly(from: 7, maximumSize: 100)
+            for (index, offset) in [8, 9, 11, 20].enumerated() {
+                try assembly.begin(tag: UInt64(index + 1))
+                try assembly.header(size: 1, Self.properties(Int64(offset)))
+                // The last one is not whole.
+                if offset < 20 { try Self.body([0], &assembly) }
+            }
+            let both = (assembly.take(), assembly.take())
+            let (first, second) = (try #require(both.0), try #require(both.1))
+            // One offset before all others may have been removed, one between two of them is a new segment's.
+            #expect(first.chunk.passed == 7..<8 && first.chunk.lastOffset == 9 && first.tag == 2)
+            #expect(second.chunk.passed == 10..<11 && second.chunk.firstOffset == 11 && second.tag == 3)
+            #expect(!first.chunk.isExplained && second.chunk.isExplained)
+            let batch = try second.chunk.batch(of: TopicPartition("s", 0), generation: 3, countsDeliveries: false)
+            #expect(batch.startOffset == 10 && batch[0].offset == 11 && batch.coveredOffsets(at: 0) == 10..<12)
+            #expect(assembly.take() == nil)
+            try Self.body([0], &assembly)
+            let last = assembly.take()
+            let third = try #require(last)
+            #expect(third.chunk.passed == 12..<20 && third.chunk.count == 1 && assembly.nextOffset == 21)
+            #expect(!third.chunk.isExplained)
+        }
+
+        @Test("An offset that the publisher has written into a header is not the stream's, and no header tells one")
+        func forged() throws {
+            func read(_ entries: [(String, FieldTable.Value)]) -> MessageProperties {
+                var table = FieldTable()
+                for (name, value) in entries { table.append(name, value) }
+                return table.withTable { table in
+                    var properties = amqp_basic_properties_t()
+                    properties._flags = amqp_flags_t(AMQP_BASIC_HEADERS_FLAG)
+                    properties.headers = table
+                    return MessageProperties(&properties)
+                }
+            }
+            let name = MessageProperties.streamOffsetHeader
+            // The server's comes in the place of the publisher's first one.
+            let properties = read([(name, .number(3)), (name, .number(900)), (name, .text("900"))])
+            #expect(properties.streamOffset == 3 && properties.headers.isEmpty)
+            let count = MessageProperties.countHeader
+            let counted = read([(count, .number(2)), (count, .number(900))])
+            #expect(counted.failedDeliveries == 2 && counted.headers.isEmpty)
         }
 
         @Test("What is out of turn, too large, or of no stream is refused")
         func refused() throws {
             var assembly = StreamAssembly(from: 0, maximumSize: 100)
-            #expect(Self.code { _ = try assembly.header(size: 1, Self.properties(0), now: 0) } == .protocolViolation)
+            #expect(Self.code { try assembly.header(size: 1, Self.properties(0)) } == .protocolViolation)
             #expect(Self.code { try assembly.begin(tag: 2) } == .protocolViolation)
             try assembly.begin(tag: 1)
-            #expect(Self.code { _ = try assembly.header(size: 1, Self.properties(nil), now: 0) } == .protocolViolation)
-            #expect(Self.code { _ = try assembly.header(size: 101, Self.properties(0), now: 0) } == .tooLarge)
-            _ = try assembly.header(size: 2, Self.properties(0), now: 0)
+            for offset in [nil, -1, Int64.max] {
+                #expect(Self.code { try assembly.header(size: 1, Self.properties(offset)) } == .protocolViolation)
+            }
+            #expect(Self.code { try assembly.header(size: 101, Self.properties(0)) } == .tooLarge)
+            try assembly.header(size: 2, Self.properties(0))
             #expect(Self.code { try Self.body([1, 2, 3], &assembly) } == .protocolViolation)
         }
 

@@ -24,21 +24,13 @@
             }
         }
 
-        /// A channel that was told as assigned.
-        private struct Channel {
-            let identity: ConsumerChannel.Identity
-            var isStarted = false
-            var isPaused = false
-            var chunks = Deque<DeliveryChunk>()
-        }
-
         private enum Taken {
             case event(SourceEvent)
             case chunk(DeliveryChunk, ConsumerChannel.Identity)
             case nothing
         }
 
-        private struct State {
+        struct State {
             var channels: [Channel] = []
             var events = Deque<SourceEvent>()
             var requests: [Request] = []
@@ -69,7 +61,7 @@
         }
 
         private let model: SourceModel
-        private let state = Mutex(State())
+        let state = Mutex(State())
         /// There is something to take.
         let signal = Signal()
         let wakeup = Wakeup()
@@ -97,9 +89,9 @@
                 state.turn += 1
                 for step in state.channels.indices {
                     let index = (state.turn + step) % state.channels.count
-                    let channel = state.channels[index]
-                    guard channel.isStarted, !channel.isPaused, !channel.chunks.isEmpty else { continue }
-                    return .chunk(state.channels[index].chunks.removeFirst(), channel.identity)
+                    guard let chunk = state.channels[index].next, chunk.isExplained else { continue }
+                    state.channels[index].removeNext()
+                    return .chunk(chunk, state.channels[index].identity)
                 }
                 return .nothing
             }
@@ -118,7 +110,7 @@
         }
 
         private func noteTaken(_ chunk: DeliveryChunk, _ identity: ConsumerChannel.Identity) {
-            state.withLock { $0.requests.append(.taken(identity, through: chunk.firstTag + Int64(chunk.count) - 1)) }
+            state.withLock { $0.requests.append(.taken(identity, through: chunk.lastOffset)) }
             wakeup.tell()
         }
 
@@ -144,7 +136,7 @@
                         throw SourceError(.offsetOutOfRange, "offset \(offset) of \(partition): it begins at 0")
                     }
                 }
-                state.channels[index].isStarted = true
+                state.channels[index].start()
                 state.requests.append(.start(state.channels[index].identity, at: offset))
             }
             wakeup.tell()
@@ -217,7 +209,7 @@
             committed: CommittedOffset? = nil
         ) {
             state.withLock { state in
-                state.channels.append(Channel(identity: identity))
+                state.channels.append(Channel(identity: identity, log: log))
                 let assignment = Assignment(
                     partition: identity.partition,
                     topicID: nil,
@@ -248,7 +240,7 @@
         func deliver(_ chunk: DeliveryChunk, _ partition: TopicPartition) {
             state.withLock { state in
                 guard let index = state.index(of: partition) else { return }
-                state.channels[index].chunks.append(chunk)
+                state.channels[index].deliver(chunk)
             }
             signal.tell()
         }

@@ -6,13 +6,24 @@
         /// No more is added to a chunk of so many bytes.
         static let enough = 1 << 20
 
-        let firstTag: Int64
+        /// The tag of the first delivery, or the offset of the first message.
+        let firstOffset: Int64
+        /// Offsets right before the first message that its stream has not delivered; empty for none.
+        let passed: Range<Int64>
+        /// Whether it is known that there was nothing to deliver of them.
+        var isExplained: Bool
         private(set) var bytes: [UInt8] = []
         private(set) var counts: [Int32] = []
         var count: Int { counts.count }
         var isFull: Bool { bytes.count >= Self.enough }
 
-        init(firstTag: Int64) { self.firstTag = firstTag }
+        var lastOffset: Int64 { firstOffset + Int64(count) - 1 }
+
+        init(firstOffset: Int64, passed: Range<Int64> = 0..<0, isExplained: Bool = true) {
+            self.firstOffset = firstOffset
+            self.passed = passed
+            self.isExplained = isExplained
+        }
 
         /// Begins a record, of whose payload nothing is there yet.
         mutating func begin(_ properties: MessageProperties, payload: Int, timestamp: Int64, deliveryCount: Int32) {
@@ -39,13 +50,14 @@
             try MessageBatch(
                 partition: partition,
                 generation: generation,
-                startOffset: firstTag,
+                // With what was passed over: it is as good as done when the first message is.
+                startOffset: passed.isEmpty ? firstOffset : passed.lowerBound,
                 count: count,
                 byteCount: bytes.count,
                 deliveryCounts: countsDeliveries ? counts : nil
             ) { target, offsets in
                 bytes.withUnsafeBytes { target.copyMemory(from: $0) }
-                for index in 0..<count { offsets[index] = firstTag + Int64(index) }
+                for index in 0..<count { offsets[index] = firstOffset + Int64(index) }
             }
         }
     }
@@ -86,7 +98,7 @@
                     "a message of \(size) bytes, at most \(maximumSize) are taken: raise maximumMessageSize"
                 )
             }
-            if chunk == nil { chunk = DeliveryChunk(firstTag: nextTag) }
+            if chunk == nil { chunk = DeliveryChunk(firstOffset: nextTag) }
             // The queue's own count comes with what is delivered again, elsewhere the header is its publisher's. What was
             // delivered before a crash may not have been counted.
             let count = isRedelivered ? max(properties.failedDeliveries.map { $0 &+ 1 } ?? 1, 2) : 1

@@ -1,4 +1,5 @@
 #if RabbitMQ
+    import Logging
     public import Ratchet
     import Synchronization
 
@@ -37,8 +38,31 @@
             defer { inNext.store(false, ordering: .releasing) }
             while true {
                 try Task.checkCancellation()
-                if let event = try desk.take() { return event }
-                await desk.signal.wait()
+                if let passing = desk.passing {
+                    try await explain(passing)
+                } else if let event = try desk.take() {
+                    return event
+                } else {
+                    await desk.signal.wait()
+                }
+            }
+        }
+
+        /// Finds out whether retention has removed what was passed over.
+        private func explain(_ passing: ConsumerDesk.Passing) async throws {
+            let partition = passing.identity.partition
+            let emptyAfter = subscription.emptyAfter
+            do {
+                let log = try await ask(of: partition) { wire, configuration in
+                    let log = try wire.offsets(of: [partition.topic], emptyAfter: emptyAfter, configuration)[0]
+                    guard !log.isEmpty else {
+                        throw RabbitMQError(.timedOut, "stream '\(partition.topic)' delivers nothing of its beginning")
+                    }
+                    return log
+                }
+                desk.explain(passing, log: log)
+            } catch let error as SourceError where error.code == .notAssigned {
+                // Lost meanwhile, with what it had delivered: the next event says so.
             }
         }
 
@@ -63,20 +87,52 @@
         /// Nothing: no stream is ever revoked.
         public func release(_ partitions: [TopicPartition]) async {}
 
-        /// The message at `offset`, by a connection for that one question; nil if the stream does not hold it, which takes
-        /// ``RabbitMQStreamSubscription/emptyAfter``.
+        /// The message at `offset`, by a connection for that one question; nil if the stream does not hold it: of one behind
+        /// its end that takes ``RabbitMQStreamSubscription/emptyAfter``, twice. While the server cannot be reached it is asked
+        /// again. Throws ``/Ratchet/SourceError`` with `notAssigned` when the partition is lost meanwhile; ``RabbitMQError``
+        /// when the server refuses.
         public func message(at offset: Int64, of partition: TopicPartition) async throws -> Message? {
             guard offset >= 0 else { return nil }
-            let (limit, configuration) = (subscription.emptyAfter, subscription.configuration)
-            let chunk = try await Asking.connected(to: subscription.address, configuration) { wire in
+            // A server that is slow must not be taken for a stream that no longer holds what was processed.
+            let isKnown = desk.log(of: partition)?.contains(offset) ?? false
+            let emptyAfter = subscription.emptyAfter
+            let chunk = try await ask(of: partition) { wire, configuration in
                 try wire.message(
                     at: offset,
                     of: partition.topic,
-                    emptyAfter: limit,
-                    maximumSize: configuration.maximumMessageSize
+                    isKnown: isKnown,
+                    emptyAfter: emptyAfter,
+                    configuration
                 )
             }
             return try chunk?.batch(of: partition, generation: 0, countsDeliveries: false)[0]
+        }
+
+        /// Asks by a connection for that one question, as often as it takes, while the partition is assigned.
+        private func ask<R: Sendable>(
+            of partition: TopicPartition,
+            _ body: @escaping @Sendable (Wire, RabbitMQConfiguration) throws -> R
+        ) async throws -> R {
+            let configuration = subscription.configuration
+            var failures = 0
+            while true {
+                do {
+                    return try await Asking.connected(to: subscription.address, configuration) { wire in
+                        try body(wire, configuration)
+                    }
+                } catch let error as RabbitMQError where error.isRetriable {
+                    guard desk.log(of: partition) != nil else {
+                        throw SourceError(.notAssigned, "stream \(partition) is lost: \(error)")
+                    }
+                    failures += 1
+                    let delay = configuration.delay(after: failures)
+                    configuration.logger.warning(
+                        "a stream's question is asked again later",
+                        metadata: [LogKeys.milliseconds: "\(delay / 1_000_000)", LogKeys.error: "\(error)"]
+                    )
+                    try await configuration.clock.sleep(for: .nanoseconds(delay))
+                }
+            }
         }
 
         /// Closes the connections. Idempotent; wakes ``next()``.

@@ -66,20 +66,22 @@
         /// Asks what each stream holds, and what the group has committed; nothing else comes meanwhile.
         private func assign(_ wire: Wire) throws(RabbitMQError) {
             try wire.beginAsking()
-            for index in consumers.indices {
-                let stream = consumers[index].stream
+            let streams = consumers.map(\.stream)
+            var committed: [CommittedOffset?] = []
+            for stream in streams {
                 guard try wire.hasQueue(stream) else {
                     throw RabbitMQError(.notFound, "there is no stream '\(stream)', \(wire.address)")
                 }
-                let committed = try positions.read(of: stream, wire)
-                let log = try wire.offsets(of: stream, emptyAfter: emptyAfter)
+                committed.append(try positions.read(of: stream, wire))
+            }
+            let logs = try wire.offsets(of: streams, emptyAfter: emptyAfter, configuration)
+            for (index, stream) in streams.enumerated() {
+                // Asked again: what is found missing may have been in another reader's hands.
+                if committed[index] == nil { committed[index] = try positions.read(of: stream, wire) }
                 let generation = ChannelNumbers.next(of: stream, wall: configuration.time.wall()).generation
-                let identity = ConsumerChannel.Identity(
-                    partition: TopicPartition(stream, 0),
-                    generation: generation
-                )
+                let identity = ConsumerChannel.Identity(partition: TopicPartition(stream, 0), generation: generation)
                 consumers[index].identity = identity
-                desk.assigned(identity, log: log, committed: committed)
+                desk.assigned(identity, log: logs[index], committed: committed[index])
             }
             guard !hasOpened else { return }
             hasOpened = true
@@ -132,14 +134,12 @@
                 if let index = index(of: number) { try consumers[index].assembly?.begin(tag: tag) }
             case .header(let number, let size, let properties):
                 guard let index = index(of: number) else { return }
-                let properties = MessageProperties(properties)
-                let step = try consumers[index].assembly?.header(size: size, properties, now: configuration.time.wall())
-                if case .gap(let offset)? = step { throw Self.overtaken(consumers[index].stream, offset) }
-                deliverIfFull(index)
+                try consumers[index].assembly?.header(size: size, MessageProperties(properties))
+                try handOver(index, wire)
             case .body(let number, let part):
                 guard let index = index(of: number) else { return }
                 try consumers[index].assembly?.body(part)
-                deliverIfFull(index)
+                try handOver(index, wire)
             case .method(let number, .channelClosed(let code, let text)):
                 try wire.confirmClosed(number)
                 throw .reply(code, text, "the server has closed the channel of a stream, \(wire.address)")
@@ -155,24 +155,19 @@
             return consumers.indices.contains(index) ? index : nil
         }
 
-        private func deliverIfFull(_ index: Int) {
+        private func handOver(_ index: Int, _ wire: Wire) throws(RabbitMQError) {
+            if let tag = consumers[index].assembly?.takeDropped() {
+                try wire.ack(Int64(clamping: tag), isMultiple: false, consumers[index].number)
+            }
             if consumers[index].assembly?.isFull ?? false { deliver(index) }
         }
 
         private func deliver(_ index: Int) {
-            guard let identity = consumers[index].identity, let tag = consumers[index].assembly?.lastTag,
-                let chunk = consumers[index].assembly?.take()
-            else { return }
-            consumers[index].unacked.append((chunk.firstTag + Int64(chunk.count) - 1, tag))
-            desk.deliver(chunk, identity.partition)
-        }
-
-        /// Retention was faster: the pipeline decides, once it is told anew what the stream holds.
-        private static func overtaken(_ stream: String, _ offset: Int64) -> RabbitMQError {
-            RabbitMQError(
-                .disconnected,
-                "stream '\(stream)' begins with offset \(offset) by now, with another connection"
-            )
+            guard let identity = consumers[index].identity else { return }
+            while let whole = consumers[index].assembly?.take() {
+                consumers[index].unacked.append((whole.chunk.lastOffset, whole.tag))
+                desk.deliver(whole.chunk, identity.partition)
+            }
         }
 
         // MARK: The end of a connection
@@ -185,13 +180,12 @@
                 consumers[index].unacked = []
             }
             isConnected = false
-            let fatal: [RabbitMQError.Code] = [
-                .accessRefused, .tooLarge, .invalidAddress, .protocolViolation, .mismatch,
-            ]
-            if !hasOpened || fatal.contains(error.code) {
+            let isFatal = [.accessRefused, .tooLarge, .invalidAddress, .protocolViolation].contains(error.code)
+            if !hasOpened || isFatal {
                 isFailed = true
                 desk.fail(error.code == .notFound ? SourceError(.unknownTopic, error.detail) : error)
             }
+            guard !isOver else { return }
             logger.warning(
                 "connection lost, made again later",
                 metadata: [LogKeys.milliseconds: "\(delay / 1_000_000)", LogKeys.error: "\(error)"]
