@@ -113,12 +113,26 @@
             #expect(Self.code { try Self.body([1, 2, 3], &assembly) } == .protocolViolation)
         }
 
-        @Test("A position is read as it was written, and nothing else for one")
+        @Test("A position is read as it was written or as an operator writes it, and nothing else for one")
         func positions() {
             let commit = OffsetCommit(partition: TopicPartition("s", 0), offset: 12, generation: 1, metadata: "a b  c")
-            let message = StreamPositions.message(commit, to: "q")
-            #expect(StreamPositions.committed(message.payload) == CommittedOffset(offset: 12, metadata: "a b  c"))
-            for text in ["", "12", "x y"] { #expect(StreamPositions.committed(Array(text.utf8)) == nil, "\(text)") }
+            let message = StreamPositions(group: "g").message(commit)
+            let position = StreamPositions.Position(message.payload)
+            #expect(position?.committed == CommittedOffset(offset: 12, metadata: "a b  c") && position?.generation == 1)
+            let operators = StreamPositions.Position(Array("12".utf8))
+            #expect(operators?.committed == CommittedOffset(offset: 12, metadata: "") && operators?.generation == 0)
+            for text in [
+                "", "-1", "x 1 y", "12x", "12 1", "1 x y", "1 -1 y", "99999999999999999999", "1 \(Int64.max) y",
+            ] {
+                #expect(StreamPositions.Position(Array(text.utf8)) == nil, "\(text)")
+            }
+        }
+
+        @Test("No two groups keep their positions in one queue, whatever they and their streams are called")
+        func positionQueues() {
+            let pairs = [("a", "b.c"), ("a.b", "c"), ("a%2Eb", "c")]
+            let queues = pairs.map { StreamPositions(group: $0).queue(of: $1) }
+            #expect(Set(queues).count == 3 && queues[0] == "ratchet.positions.a.b.c", "\(queues)")
         }
     }
 #endif

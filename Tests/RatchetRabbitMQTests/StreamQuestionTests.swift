@@ -76,6 +76,37 @@
                 }
             }
 
+            @Test("A generation is above the last one, however far ahead that one's clock was, and the position stays")
+            func generations() async throws {
+                let address = try await StreamBench.declare("stream-generations")
+                let source = try RabbitMQStreamSubscription(
+                    to: "stream-generations",
+                    at: address,
+                    as: "g",
+                    configuration: .quick
+                )
+                // A session makes the queue of the positions.
+                try await source.open().close()
+                let queue = "ratchet.positions.g.stream-generations"
+                let old: Int64 = 1 << 60
+                try await PlainProducer.send(["0 \(old) of whom"], with: FieldTable(), to: queue, at: address)
+                var last = old
+                for _ in 0..<2 {
+                    let session = try await source.open()
+                    guard case .assigned(let assignments) = try await session.next() else {
+                        Issue.record("nothing was assigned")
+                        return
+                    }
+                    #expect(assignments[0].generation > last)
+                    #expect(assignments[0].committed == CommittedOffset(offset: 0, metadata: "of whom"))
+                    last = assignments[0].generation
+                    await session.close()
+                }
+                // As another process, or another machine, finds it.
+                let kept = try await PlainReader.contents(of: queue, at: address).map(\.text)
+                #expect(kept == ["0 \(last) of whom"])
+            }
+
             @Test("Many streams that are empty are asked at once")
             func manyEmpty() async throws {
                 let address = try await RabbitMQServer.running().address

@@ -88,6 +88,28 @@
                 #expect(try QueueBench.counts(ledger) == ["a": 1, "b": 1, "c": 1])
                 await ledger.close()
             }
+
+            @Test("An operator's reset stops the partition, and what is no position is refused with the queue's name")
+            func positions() async throws {
+                let (server, stream) = (try await RabbitMQServer.running(), "stream-positions")
+                let address = try await StreamBench.declare(stream)
+                try await StreamBench.produce(0..<10, stream, address)
+                let ledger = try QueueBench.ledger(stream, in: server.folder)
+                let seen = QueueBench.Seen(10)
+                try await QueueBench.run(try StreamBench.pipeline(stream, address, ledger, seen), until: seen.all) {}
+                let queue = "ratchet.positions.g.\(stream)"
+                #expect(try await PlainReader.contents(of: queue, at: address).count == 1)
+                try await PlainProducer.send(["4"], with: FieldTable(), to: queue, at: address)
+                let reset = try await StreamBench.stopped(
+                    try StreamBench.pipeline(stream, address, ledger, QueueBench.Seen(1))
+                )
+                #expect(reset.code == .reset)
+                try await PlainProducer.send(["four"], with: FieldTable(), to: queue, at: address)
+                let source = try RabbitMQStreamSubscription(to: stream, at: address, as: "g", configuration: .quick)
+                let error = await #expect(throws: RabbitMQError.self) { _ = try await source.open() }
+                #expect(error?.code == .mismatch && error?.detail.contains(queue) ?? false)
+                await ledger.close()
+            }
         }
     }
 #endif

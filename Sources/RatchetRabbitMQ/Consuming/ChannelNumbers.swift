@@ -8,12 +8,12 @@
     enum ChannelNumbers {
         private static let last = Mutex((number: 0, generation: Int64(0)))
 
-        /// The next channel's, at `wall` milliseconds since 1970.
-        static func next(of queue: String, wall: Int64) -> ConsumerChannel.Identity {
+        /// The next channel's, at `wall` milliseconds since 1970; its generation is above `generation`.
+        static func next(of queue: String, wall: Int64, after generation: Int64 = 0) -> ConsumerChannel.Identity {
             last.withLock { last in
                 last.number += 1
                 // Room for a thousand within a millisecond.
-                last.generation = max(last.generation + 1, wall * 1_000)
+                last.generation = max(last.generation + 1, wall * 1_000, generation + 1)
                 return ConsumerChannel.Identity(
                     partition: TopicPartition(queue, last.number),
                     generation: last.generation

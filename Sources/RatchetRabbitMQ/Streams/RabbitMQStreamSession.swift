@@ -80,7 +80,7 @@
         /// them: some may be committed then.
         public func commit(_ commits: [OffsetCommit]) async throws {
             for commit in commits { try desk.check(commit.partition, commit.generation) }
-            let messages = commits.map { StreamPositions.message($0, to: positions.queue(of: $0.partition.topic)) }
+            let messages = commits.map { positions.message($0) }
             if let failure = try await sink.send(OutgoingBatch(messages)).first { throw failure.error }
         }
 

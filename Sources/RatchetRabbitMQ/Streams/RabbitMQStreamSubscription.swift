@@ -11,9 +11,19 @@
     ///
     /// The server gives all messages to each consumer and knows no groups: two pipelines of one group do not share a stream,
     /// each processes all of it, and nobody fences the older one. What a group has committed is kept beside the stream, in a
-    /// durable queue `ratchet.positions.GROUP.STREAM` that is made when it is not there; so a ledger that is restored from an old
-    /// copy, or another one, is found out as on every log. Messages are delivered with headers and id as those of
-    /// ``RabbitMQSubscription``; the server sorts a message's headers by their names.
+    /// durable queue `ratchet.positions.GROUP.STREAM` that is made when it is not there, for which the credentials need the
+    /// right; so a ledger that is restored from an old copy, or another one, is found out as on every log. To reset a group an
+    /// operator sends an offset, as text, to that queue while no pipeline runs.
+    ///
+    /// Messages are delivered with headers and id as those of ``RabbitMQSubscription``; the server sorts a message's headers by
+    /// their names, and leaves out those that are lists or tables. One that its producer has not dated has the timestamp -1.
+    /// Offsets that the server uses up itself are passed over; what retention has removed is told, never skipped. What a
+    /// client of the stream protocol sends as a compressed batch the server does not deliver by this protocol, and nothing
+    /// tells such a batch from offsets that it has used up itself: producers must not compress.
+    ///
+    /// - Warning: A stream syncs nothing before it confirms. A confirmed message survives the server's death, and a loss of
+    ///   power only where most of the stream's nodes keep theirs; with one node use a quorum queue, which syncs. Where messages
+    ///   that were processed are gone and others have their offsets, the partition stops.
     public struct RabbitMQStreamSubscription: Source {
         /// The streams, in order.
         public let streams: [String]
@@ -21,7 +31,7 @@
         public let group: String
         /// How many messages of each stream a session may have that the pipeline has not taken.
         public let prefetch: Int
-        /// How long nothing comes of a stream that is taken to be empty.
+        /// How long nothing comes, twice, of a stream that is taken to be empty.
         public let emptyAfter: Duration
         /// Where the server is.
         public let address: RabbitMQAddress
@@ -39,9 +49,10 @@
         ///   - address: Where the server is.
         ///   - group: The consumer group.
         ///   - prefetch: How many messages of each stream come ahead of the pipeline at the most, 1 to 65,535.
-        ///   - emptyAfter: How long nothing comes of a stream that is taken to be empty, 1 ms or more: the protocol has no other
-        ///     way to ask. A pipeline waits as long at each start for a stream that is. If a server is slower, a pipeline that
-        ///     has a position stops the partition instead of skipping; one that has none begins at the first message.
+        ///   - emptyAfter: How long nothing comes, twice, with an answer of the server in between, of a stream that is taken to
+        ///     be empty, 1 ms or more: the protocol has no other way to ask. A pipeline waits as long at each start where one of
+        ///     its streams is. If a server is slower, a pipeline that has a position stops the partition instead of skipping;
+        ///     one that has none begins at the first message, also where it should begin with the next one.
         ///   - configuration: How connections are made and kept.
         /// - Throws: ``RabbitMQError`` with `invalidArgument`.
         public init(
@@ -49,7 +60,7 @@
             at address: RabbitMQAddress,
             as group: String,
             prefetch: Int = 1_000,
-            emptyAfter: Duration = .seconds(2),
+            emptyAfter: Duration = .seconds(1),
             configuration: RabbitMQConfiguration = RabbitMQConfiguration()
         ) throws(RabbitMQError) {
             try self.init(
@@ -68,7 +79,7 @@
             at address: RabbitMQAddress,
             as group: String,
             prefetch: Int = 1_000,
-            emptyAfter: Duration = .seconds(2),
+            emptyAfter: Duration = .seconds(1),
             configuration: RabbitMQConfiguration = RabbitMQConfiguration()
         ) throws(RabbitMQError) {
             guard (1...900).contains(streams.count), Set(streams).count == streams.count else {
@@ -78,11 +89,11 @@
                 )
             }
             for stream in streams {
-                let size = StreamPositions(group: group).queue(of: stream).utf8.count
-                guard !stream.isEmpty, size <= 255 else {
+                let queue = StreamPositions(group: group).queue(of: stream)
+                guard !stream.isEmpty, queue.utf8.count <= 255 else {
                     throw RabbitMQError(
                         .invalidArgument,
-                        "a stream has a name, and with the group's it has 237 bytes at the most: '\(stream)'"
+                        "a stream has a name, and the queue of its positions one of 255 bytes at the most: '\(queue)'"
                     )
                 }
             }
@@ -99,6 +110,21 @@
             self.prefetch = prefetch
             self.emptyAfter = emptyAfter
             self.configuration = configuration
+        }
+
+        /// The offsets that each stream holds now, by a connection for that one question; takes ``emptyAfter``, twice, where one
+        /// of them is empty. Throws ``RabbitMQError``: `notFound` when there is no such stream, `mismatch` when it is a queue, or
+        /// why the server does not answer.
+        public func logs() async throws -> [TopicPartition: Range<Int64>] {
+            let held = try await Asking.connected(to: address, configuration) {
+                [streams, emptyAfter, configuration] wire in
+                for stream in streams where try !wire.hasQueue(stream) {
+                    throw RabbitMQError(.notFound, "there is no stream '\(stream)', \(wire.address)")
+                }
+                return try wire.offsets(of: streams, emptyAfter: emptyAfter, configuration)
+            }
+            let partitions = streams.map { TopicPartition($0, 0) }
+            return Dictionary(uniqueKeysWithValues: zip(partitions, held))
         }
 
         /// Connects and asks what each stream holds. Throws ``/Ratchet/SourceError`` with `unknownTopic` when a stream does

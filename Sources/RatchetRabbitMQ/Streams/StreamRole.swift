@@ -67,25 +67,39 @@
         private func assign(_ wire: Wire) throws(RabbitMQError) {
             try wire.beginAsking()
             let streams = consumers.map(\.stream)
-            var committed: [CommittedOffset?] = []
+            var found: [StreamPositions.Position?] = []
             for stream in streams {
                 guard try wire.hasQueue(stream) else {
                     throw RabbitMQError(.notFound, "there is no stream '\(stream)', \(wire.address)")
                 }
-                committed.append(try positions.read(of: stream, wire))
+                found.append(try positions.read(of: stream, wire))
             }
             let logs = try wire.offsets(of: streams, emptyAfter: emptyAfter, configuration)
             for (index, stream) in streams.enumerated() {
                 // Asked again: what is found missing may have been in another reader's hands.
-                if committed[index] == nil { committed[index] = try positions.read(of: stream, wire) }
-                let generation = ChannelNumbers.next(of: stream, wall: configuration.time.wall()).generation
+                if found[index] == nil { found[index] = try positions.read(of: stream, wire) }
+                let position = found[index]
+                let generation = try nextGeneration(of: stream, position, wire)
                 let identity = ConsumerChannel.Identity(partition: TopicPartition(stream, 0), generation: generation)
                 consumers[index].identity = identity
-                desk.assigned(identity, log: logs[index], committed: committed[index])
+                desk.assigned(identity, log: logs[index], committed: position?.committed)
             }
             guard !hasOpened else { return }
             hasOpened = true
             desk.opened()
+        }
+
+        /// Above the one before, whatever this machine's clock says: it is kept beside the position.
+        private func nextGeneration(
+            of stream: String,
+            _ position: StreamPositions.Position?,
+            _ wire: Wire
+        ) throws(RabbitMQError) -> Int64 {
+            let wall = configuration.time.wall()
+            guard var position else { return ChannelNumbers.next(of: stream, wall: wall).generation }
+            position.generation = ChannelNumbers.next(of: stream, wall: wall, after: position.generation).generation
+            try positions.write(position, of: stream, wire, within: configuration.timeout)
+            return position.generation
         }
 
         private func perform(_ request: ConsumerDesk.Request, _ wire: Wire) throws(RabbitMQError) {

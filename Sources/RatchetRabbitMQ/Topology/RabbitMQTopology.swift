@@ -90,11 +90,12 @@
     public struct RabbitMQQueue: Sendable, Hashable {
         /// How the server keeps it.
         public enum Kind: String, Sendable, Hashable {
-            /// Replicated by consensus: a message is confirmed once most nodes have written it, and deliveries are counted.
+            /// Replicated by consensus: a message is confirmed once most nodes have synced it, and deliveries are counted.
             case quorum
             /// On one node.
             case classic
-            /// A log: messages stay when they are done, for ``RabbitMQStreamSubscription``.
+            /// A log: messages stay when they are done, for ``RabbitMQStreamSubscription``. Confirmed once most nodes have
+            /// written a message, but not synced it: a loss of power of these nodes, or of the only one, can lose it.
             case stream
         }
 
@@ -119,7 +120,7 @@
         /// What happens beyond that. Default: the new message is refused.
         public var overflow = Overflow.rejectPublish
         /// How many bytes a stream keeps, about; nil for all. Beyond that its oldest messages go, whether or not they were
-        /// consumed.
+        /// consumed: the server removes files of 500 MB as a whole, so let it be several of these.
         public var maximumBytes: Int?
         /// How often a quorum queue delivers a message again before it gives it up, 1 or more; nil for ever. Needs a
         /// ``deadLetterExchange``: what is given up is lost without one.
