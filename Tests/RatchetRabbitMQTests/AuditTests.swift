@@ -45,6 +45,48 @@
             for name in ["queue.type", "queue.consumers"] { #expect(verdicts[name] == .warn) }
         }
 
+        @Test("A stream of several nodes is well, and one of a single node has confirmed what is not synced")
+        func streams() throws {
+            func verdicts(_ members: String, _ arguments: String = "", policy: String = "") throws
+                -> [String: AuditCheck.Verdict]
+            {
+                try Self.verdicts(
+                    """
+                    {"type": "stream", "durable": true, "auto_delete": false, "exclusive": false, "members": [\(members)],
+                     "arguments": {"x-queue-type": "stream"\(arguments)}, "effective_policy_definition": {\(policy)},
+                     "consumer_details": []}
+                    """
+                )
+            }
+            let sound = try verdicts(#""a", "b", "c""#)
+            #expect(sound.values.allSatisfy { $0 == .pass } && sound["queue.overflow"] == nil, "\(sound)")
+            let single = try verdicts(#""a""#)
+            #expect(single["topic.confirm-after-write"] == .fail && single["topic.replication-factor"] == .warn)
+            let limited = try verdicts(#""a", "b", "c""#, #", "x-max-length-bytes": 20000"#)
+            #expect(limited["topic.size-limit"] == .warn)
+            let unsaid = try verdicts(#""a", "b", "c""#, #", "x-max-length-bytes": "much""#)
+            #expect(unsaid["topic.size-limit"] == .unreadable)
+        }
+
+        @Test("A stream's retention is its age by policy, or by argument, and nothing that is no age")
+        func ages() throws {
+            func retention(_ argument: String, _ policy: String) throws -> AuditFact<Duration?> {
+                let json = """
+                    {"type": "stream", "arguments": {\(argument)}, "effective_policy_definition": {\(policy)}}
+                    """
+                return QueueFacts(try JSONDecoder().decode(JSON.self, from: Data(json.utf8))).topic.retention
+            }
+            #expect(try retention("", "") == .known(nil))
+            #expect(try retention(#""x-max-age": "7D""#, "") == .known(.seconds(7 * 86_400)))
+            #expect(try retention(#""x-max-age": "7D""#, #""max-age": "36h""#) == .known(.seconds(36 * 3_600)))
+            for text in ["7", "D", "", "-1D", "9223372036854775807Y"] {
+                guard case .unreadable = try retention("\"x-max-age\": \"\(text)\"", "") else {
+                    Issue.record("'\(text)' was taken for an age")
+                    continue
+                }
+            }
+        }
+
         @Test("With dead letters, a refusing overflow and a single active consumer the same is no loss")
         func cured() throws {
             let verdicts = try Self.verdicts(
@@ -130,6 +172,21 @@
                 #expect(verdict("queue.stays") == .pass && verdict("queue.expiry") == .pass, "\(report)")
                 #expect(verdict("producer.acks") == .pass && verdict("exchange.alternate") == .warn)
                 #expect(verdict("queue.manual-acks") == .unreadable)
+                topology = RabbitMQTopology()
+                var stream = RabbitMQQueue("audited-stream", kind: .stream)
+                stream.maximumBytes = 1_000_000
+                topology.add(stream)
+                try await topology.declare(at: address, configuration: .quick)
+                let streamAudit = RabbitMQAudit(
+                    of: "audited-stream",
+                    at: address,
+                    managementPort: server.port + 2,
+                    timeout: .seconds(60)
+                )
+                report = await streamAudit.report()
+                while verdict("topic.size-limit") == .unreadable { report = await streamAudit.report() }
+                #expect(verdict("topic.size-limit") == .warn && verdict("queue.type") == .pass, "\(report)")
+                #expect(verdict("topic.confirm-after-write") == .fail && verdict("queue.overflow") == nil, "\(report)")
                 // Nobody answers there.
                 let blind = await RabbitMQAudit(of: "audited", at: address, managementPort: 1).report()
                 #expect(

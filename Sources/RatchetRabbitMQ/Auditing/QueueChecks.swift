@@ -22,15 +22,24 @@
         }
 
         static func of(_ found: AuditFact<JSON>) -> [AuditCheck] {
-            let limited = "none, or a dead-letter exchange"
-            return [
-                check("queue.type", found, "quorum", \.kind, \.self) { kind, _ in
-                    kind == "quorum"
+            let checks = [
+                check("queue.type", found, "quorum or stream", \.kind, \.self) { kind, _ in
+                    ["quorum", "stream"].contains(kind)
                         ? nil : (.warn, "Its messages are on one node's disk, and deliveries are not counted.")
                 },
                 check("queue.stays", found, "until it is deleted", \.end, { $0 ?? "until it is deleted" }) { end, _ in
                     end == nil ? nil : (.fail, "A queue that goes by itself takes its messages with it.")
                 },
+            ]
+            // A stream keeps what is done, and gives it to all: what goes from it is looked at as every log's retention.
+            if case .known(let json) = found, QueueFacts(json).isStream { return checks }
+            return checks + ofDeliveries(found)
+        }
+
+        /// What becomes of messages that wait, and of those that are delivered.
+        private static func ofDeliveries(_ found: AuditFact<JSON>) -> [AuditCheck] {
+            let limited = "none, or a dead-letter exchange"
+            return [
                 check(
                     "queue.overflow",
                     found,

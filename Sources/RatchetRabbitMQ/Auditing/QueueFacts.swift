@@ -25,30 +25,69 @@
             map(settings(name)) { $0.compactMap(\.integer).min() }
         }
 
+        /// Of a stream a policy counts, and without it the argument.
+        private func streamSetting(_ name: String) -> AuditFact<JSON?> { map(settings(name)) { $0.last } }
+
+        /// How old a stream's messages become; nil for any age.
+        private var maximumAge: AuditFact<Duration?> { limit("max-age") { $0.text.flatMap(Self.age) } }
+
+        /// How large a stream becomes; nil for any size.
+        private var maximumBytes: AuditFact<Int?> { limit("max-length-bytes") { $0.integer } }
+
+        private func limit<Value>(_ name: String, _ read: (JSON) -> Value?) -> AuditFact<Value?> {
+            switch streamSetting(name) {
+            case .unreadable(let why): .unreadable(why)
+            case .known(nil): .known(nil)
+            case .known(let setting?):
+                read(setting).map { .known($0) } ?? .unreadable("the management API says of '\(name)' what is no limit")
+            }
+        }
+
+        /// `7D`: years of 365 days, months of 30, days, hours, minutes and seconds.
+        private static func age(_ text: String) -> Duration? {
+            let seconds: [Character: Int64] = [
+                "Y": 31_536_000, "M": 2_592_000, "D": 86_400, "h": 3_600, "m": 60, "s": 1,
+            ]
+            guard let unit = text.last.flatMap({ seconds[$0] }), let count = Int64(text.dropLast()), count >= 0 else {
+                return nil
+            }
+            let (product, isTooLong) = count.multipliedReportingOverflow(by: unit)
+            return isTooLong ? nil : .seconds(product)
+        }
+
         private func fact<Value>(_ value: Value?, _ name: String) -> AuditFact<Value> {
             value.map { .known($0) } ?? .unreadable("the management API does not say '\(name)'")
         }
 
         var kind: AuditFact<String> { fact(json["type"].text, "type") }
         private var isQuorum: Bool { kind == .known("quorum") }
+        var isStream: Bool { kind == .known("stream") }
+        /// Whether most of its nodes have what is confirmed.
+        private var isByMajority: Bool { isQuorum || isStream }
 
         /// The queue as every broker's topic is looked at.
         var topic: AuditedChain.Topic {
             AuditedChain.Topic(
                 isDurable: fact(json["durable"].flag, "durable"),
                 isPersistent: isPersistent,
-                // A quorum queue confirms what most nodes have written, a classic one what its node has.
-                confirmsAfterWrite: map(kind) { _ in true },
+                confirmsAfterWrite: confirmsAfterWrite,
                 replicationFactor: replicas,
-                minInSyncReplicas: map(replicas) { isQuorum ? $0 / 2 + 1 : 1 },
-                allowsUncleanElection: map(replicas) { !isQuorum && $0 > 1 },
-                retention: map(timeToLive) { $0.map { .milliseconds($0) } }
+                minInSyncReplicas: map(replicas) { isByMajority ? $0 / 2 + 1 : 1 },
+                allowsUncleanElection: map(replicas) { !isByMajority && $0 > 1 },
+                retention: isStream ? maximumAge : map(timeToLive) { $0.map { .milliseconds($0) } },
+                sizeLimit: isStream ? maximumBytes : nil
             )
         }
 
-        /// A quorum queue writes everything; of a classic one it is seen by what waits in it.
+        /// A quorum queue confirms what most nodes have synced, a classic one what its node has. A stream syncs nothing: what
+        /// stands for that is that other nodes have the message too.
+        private var confirmsAfterWrite: AuditFact<Bool> {
+            isStream ? map(replicas) { $0 > 1 } : map(kind) { _ in true }
+        }
+
+        /// A quorum queue writes everything, as a stream does; of a classic one it is seen by what waits in it.
         private var isPersistent: AuditFact<Bool> {
-            if isQuorum { return .known(true) }
+            if isByMajority { return .known(true) }
             guard let messages = json["messages"].integer, let persistent = json["messages_persistent"].integer else {
                 return .unreadable("the management API does not count persistent messages")
             }
@@ -57,7 +96,7 @@
         }
 
         private var replicas: AuditFact<Int> {
-            if isQuorum { return fact(json["members"].items?.count, "members") }
+            if isByMajority { return fact(json["members"].items?.count, "members") }
             // Of a classic queue the others are told only where there are some.
             return map(kind) { _ in 1 + (json["slave_nodes"].items?.count ?? 0) }
         }
