@@ -11,7 +11,7 @@ enum Origin: Sendable {
     case input(Input, Repeats)
     /// In a topic of Kafka, to which others publish.
     case kafka(KafkaTopic)
-    /// In a queue of RabbitMQ, to which others publish.
+    /// In a queue or a stream of RabbitMQ, to which others publish.
     case rabbitMQ(RabbitMQOrders)
 }
 

@@ -25,6 +25,9 @@ struct RunCommand: AsyncParsableCommand {
     )
     var source: String?
 
+    @Flag(help: "What --source names at RabbitMQ is a stream, not a queue.")
+    var stream = false
+
     @Option(help: "What the purchases are made up from, and which ones are repeated.")
     var seed: UInt64 = 1
 
@@ -44,6 +47,9 @@ struct RunCommand: AsyncParsableCommand {
         if input != nil, generate != nil { throw ValidationError("Choose one of --input and --generate.") }
         if source != nil, input != nil || generate != nil || duplicates != 0 {
             throw ValidationError("With --source nothing is published: leave out --input, --generate and --duplicates.")
+        }
+        if stream, source?.hasPrefix("amqp") != true {
+            throw ValidationError("--stream belongs to --source amqp://HOST:PORT/VHOST/STREAM.")
         }
         if let source, foreign(source) == nil {
             throw ValidationError("--source must be kafka://HOST:PORT/TOPIC or amqp://HOST:PORT/VHOST/QUEUE.")
@@ -80,7 +86,7 @@ struct RunCommand: AsyncParsableCommand {
     }
 
     private func foreign(_ source: String) -> Origin? {
-        KafkaTopic(source).map { .kafka($0) } ?? RabbitMQOrders(source).map { .rabbitMQ($0) }
+        KafkaTopic(source).map { .kafka($0) } ?? RabbitMQOrders(source, isStream: stream).map { .rabbitMQ($0) }
     }
 
     private func makeLogger() -> Logger {

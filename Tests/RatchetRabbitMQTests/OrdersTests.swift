@@ -123,6 +123,29 @@
                 }
             }
 
+            @Test("A stream is processed to its end, and a second run processes what has come since")
+            func stream() async throws {
+                let (server, stream) = (try await RabbitMQServer.running(), "purchase-stream")
+                let address = try await StreamBench.declare(stream)
+                let arguments = Self.arguments(stream, server, "\(server.folder)/\(stream)") + ["--stream"]
+                // In the first run the stream is empty; of what comes then, one is sent twice.
+                for (numbers, processed) in [([], 0), ([1, 2, 3, 2], 3), ([4], 4)] as [([Int], Int)] {
+                    let messages = numbers.map { number in
+                        let line = """
+                            {"id": "p-\(number)", "customer": "c", "date": "2024-01-01", "quantity": 1, "cents": 100}
+                            """
+                        return OutgoingMessage(to: stream, key: nil as [UInt8]?, payload: Array(line.utf8))
+                    }
+                    try await PlainProducer.send(messages, at: address)
+                    let file = "\(server.folder)/\(stream)-\(processed)"
+                    let end = try await ExampleProgram("orders", arguments, writingTo: file).end()
+                    try #require(end.code == 0, "\(end.errors)")
+                    let report = try Report(end)
+                    #expect(report.processed == processed && report.totalCents == 100 * processed)
+                    #expect(report.receipts == processed && report.duplicates == (processed == 0 ? 0 : 1))
+                }
+            }
+
             @Test("A queue that is not there is named, and no password")
             func missing() async throws {
                 let server = try await RabbitMQServer.running()
