@@ -28,7 +28,6 @@
         var streamOffset: Int64?
         /// How many deliveries came to nothing, as far as the queue counts them.
         var failedDeliveries: Int64?
-        private(set) var messageID: [UInt8]?
 
         init() {}
 
@@ -43,23 +42,35 @@
                     take(table.entries[index], &hasMessageID)
                 }
             }
-            if has(AMQP_BASIC_MESSAGE_ID_FLAG) {
-                messageID = Array(UnsafeRawBufferPointer(properties.pointee.message_id))
-                if !hasMessageID { append(Header.messageIDName, properties.pointee.message_id) }
+            if has(AMQP_BASIC_MESSAGE_ID_FLAG), !hasMessageID {
+                append(Header.messageIDName, properties.pointee.message_id)
             }
             if has(AMQP_BASIC_TIMESTAMP_FLAG) {
                 let (milliseconds, isTooFar) = properties.pointee.timestamp.multipliedReportingOverflow(by: 1_000)
                 timestamp = isTooFar ? nil : Int64(exactly: milliseconds)
             }
-            let others: [(CInt, String, amqp_bytes_t)] = [
-                (AMQP_BASIC_CONTENT_TYPE_FLAG, "content-type", properties.pointee.content_type),
-                (AMQP_BASIC_CONTENT_ENCODING_FLAG, "content-encoding", properties.pointee.content_encoding),
-                (AMQP_BASIC_CORRELATION_ID_FLAG, "correlation-id", properties.pointee.correlation_id),
-                (AMQP_BASIC_REPLY_TO_FLAG, "reply-to", properties.pointee.reply_to),
-                (AMQP_BASIC_TYPE_FLAG, "type", properties.pointee.type),
-                (AMQP_BASIC_APP_ID_FLAG, "app-id", properties.pointee.app_id),
-            ]
-            for (flag, name, value) in others where has(flag) { append(name, value) }
+            appendOthers(properties.pointee, flags)
+        }
+
+        /// What users of the protocol know beside headers, as headers; without a list of them, which each message would make.
+        private mutating func appendOthers(_ properties: amqp_basic_properties_t, _ flags: amqp_flags_t) {
+            func append(_ flag: CInt, _ name: StaticString, _ value: amqp_bytes_t) {
+                guard flags & amqp_flags_t(flag) != 0 else { return }
+                let name = UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
+                headers.appendHeader(name, UnsafeRawBufferPointer(value))
+            }
+            append(AMQP_BASIC_CONTENT_TYPE_FLAG, "content-type", properties.content_type)
+            append(AMQP_BASIC_CONTENT_ENCODING_FLAG, "content-encoding", properties.content_encoding)
+            append(AMQP_BASIC_CORRELATION_ID_FLAG, "correlation-id", properties.correlation_id)
+            append(AMQP_BASIC_REPLY_TO_FLAG, "reply-to", properties.reply_to)
+            append(AMQP_BASIC_TYPE_FLAG, "type", properties.type)
+            append(AMQP_BASIC_APP_ID_FLAG, "app-id", properties.app_id)
+        }
+
+        /// The property that names a message; nil if it has none.
+        static func messageID(of properties: UnsafePointer<amqp_basic_properties_t>) -> [UInt8]? {
+            guard properties.pointee._flags & amqp_flags_t(AMQP_BASIC_MESSAGE_ID_FLAG) != 0 else { return nil }
+            return Array(UnsafeRawBufferPointer(properties.pointee.message_id))
         }
 
         private mutating func take(_ entry: amqp_table_entry_t, _ hasMessageID: inout Bool) {
@@ -81,23 +92,16 @@
             guard !name.isEmpty else { return }
             if name.elementsEqual(Header.messageIDName.utf8) { hasMessageID = true }
             if let bytes = Self.bytes(entry.value) {
-                append(name, UnsafeRawBufferPointer(bytes))
+                headers.appendHeader(name, UnsafeRawBufferPointer(bytes))
             } else {
                 let text = Array(Self.text(entry.value, within: Self.deepest).utf8)
-                text.withUnsafeBytes { append(name, $0) }
+                text.withUnsafeBytes { headers.appendHeader(name, $0) }
             }
         }
 
         private mutating func append(_ name: String, _ value: amqp_bytes_t) {
             var name = name
-            name.withUTF8 { append(UnsafeRawBufferPointer($0), UnsafeRawBufferPointer(value)) }
-        }
-
-        private mutating func append(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
-            headers.appendLittleEndian(UInt16(clamping: name.count))
-            headers.appendLittleEndian(UInt32(clamping: value.count))
-            headers.append(contentsOf: name)
-            headers.append(contentsOf: value)
+            name.withUTF8 { headers.appendHeader(UnsafeRawBufferPointer($0), UnsafeRawBufferPointer(value)) }
         }
 
         private static func bytes(_ value: amqp_field_value_t) -> amqp_bytes_t? {

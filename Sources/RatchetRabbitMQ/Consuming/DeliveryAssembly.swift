@@ -27,13 +27,12 @@
 
         /// Begins a record, of whose payload nothing is there yet.
         mutating func begin(_ properties: MessageProperties, payload: Int, timestamp: Int64, deliveryCount: Int32) {
-            let key = properties.key?.count
-            let size = RecordLayout.fixedSize + (key ?? 0) + properties.headers.count + payload
-            bytes.appendLittleEndian(UInt32(size))
-            bytes.appendLittleEndian(Int32(key ?? -1))
-            bytes.appendLittleEndian(UInt32(properties.headers.count))
-            bytes.appendLittleEndian(UInt32(payload))
-            bytes.appendLittleEndian(timestamp)
+            bytes.beginRecord(
+                key: properties.key?.count,
+                headers: properties.headers.count,
+                payload: payload,
+                timestamp: timestamp
+            )
             if let key = properties.key { bytes.append(contentsOf: key) }
             bytes.append(contentsOf: properties.headers)
             counts.append(deliveryCount)

@@ -156,7 +156,7 @@
             case .method(_, let method): try take(method, wire, at: now)
             case .header(_, let size, let properties):
                 guard let returning else { throw Self.unasked("the header of no message") }
-                let id = MessageProperties(properties).messageID
+                let id = MessageProperties.messageID(of: properties)
                 giveBack(returning.what, id)
                 self.returning = size > 0 ? (returning.what, Int(clamping: size)) : nil
             case .body(_, let part):
