@@ -32,7 +32,7 @@
                 }
                 let sink = try RabbitMQSink(at: try server.address, settings: settings, configuration: configuration)
                 #expect(try await sink.send(OutgoingBatch([.numbered(0, to: name)])).isEmpty)
-                try await server.order("alarm")
+                try await server.order("alarm memory")
                 // The server says that it takes none when it is sent the first of them, long before the last.
                 let batch = try OutgoingBatch((100..<20_000).map { .numbered($0, to: name) })
                 let sending = Task { try await sink.send(batch) }
@@ -68,7 +68,7 @@
                     configuration: configuration
                 )
                 #expect(try await sink.send(OutgoingBatch([.numbered(0, to: name)])).isEmpty)
-                try await server.order("alarm")
+                try await server.order("alarm memory")
                 // One is more than the system keeps for both ends of a connection.
                 let payload = Array(repeating: UInt8(7), count: 16 << 20)
                 let batch = try OutgoingBatch((0..<2).map { _ in OutgoingMessage(to: name, payload: payload) })

@@ -131,7 +131,7 @@
                     configuration: .quick
                 )
                 let batch = try OutgoingBatch((0..<10).map { .numbered($0, to: "alarm", keys: 10) })
-                try await server.order("alarm")
+                try await server.order("alarm memory")
                 let failures = try await sink.send(batch)
                 #expect(failures.map { ($0.error as? RabbitMQError)?.code } == Array(repeating: .timedOut, count: 10))
                 try await server.order("calm")
