@@ -8,12 +8,15 @@
         /// So many nanoseconds for each failure in a row.
         private static func delay(_ failures: Int) -> Int64 { Int64(failures * 10) }
 
+        private static let identity = ConsumerChannel.Identity(partition: TopicPartition("q", 1), generation: 1)
+
         private static func assigned() -> ConsumerChannel {
             var channel = ConsumerChannel(number: 1, queue: "q", maximumSize: 10)
             #expect(channel.open(at: 0) == [.open])
             #expect(channel.handle(.channelOpened, at: 0, delay: delay) == [.findQueue])
             #expect(channel.handle(.queueFound, at: 0, delay: delay) == [.setPrefetch])
             #expect(channel.handle(.prefetchSet, at: 0, delay: delay) == [.assign])
+            channel.identity = identity
             return channel
         }
 
@@ -38,7 +41,7 @@
                 _ = channel.handle(.channelOpened, at: now, delay: Self.delay)
                 #expect(
                     channel.handle(closed, at: now, delay: Self.delay)
-                        == [.confirmClosed, .lose(isAssigned: false, failure)]
+                        == [.confirmClosed, .lose(nil, failure)]
                 )
                 #expect(channel.due == due && channel.open(at: due - 1) == [])
             }
@@ -71,13 +74,39 @@
             _ = channel.start()
             channel.unacked.deliver()
             #expect(
-                channel.handle(.cancelled, at: 5, delay: Self.delay) == [.lose(isAssigned: true, .cancelled), .leave]
+                channel.handle(.cancelled, at: 5, delay: Self.delay) == [.lose(Self.identity, .cancelled), .leave]
             )
             #expect(!channel.isAssigned && channel.due == nil)
             #expect(channel.handle(.channelLeft, at: 5, delay: Self.delay) == [])
             #expect(channel.open(at: 15) == [.open])
             // Tags begin anew.
             #expect(channel.unacked.next == 1 && channel.unacked.count == 0)
+        }
+
+        @Test("A channel that the server closes is lost under the name that it was assigned under")
+        func closed() {
+            let method = Method.channelClosed(code: 406, text: "x")
+            let failure = ConsumerChannel.Failure(code: 406, text: "x")
+            for isStarted in [false, true] {
+                var channel = Self.assigned()
+                if isStarted { _ = channel.start() }
+                let actions = channel.handle(method, at: 0, delay: Self.delay)
+                #expect(actions == [.confirmClosed, .lose(Self.identity, failure)])
+                #expect(channel.identity == nil && channel.due == 10)
+            }
+        }
+
+        @Test("A channel that is closed for a message that was not acked in time is told with what to do")
+        func remedy() {
+            let texts = [
+                "PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out. Timeout value used: 1800000 ms. "
+                    + "This timeout value can be configured, see consumers doc guide to learn more",
+                "PRECONDITION_FAILED - unknown delivery tag 9",
+            ]
+            let told = texts.map {
+                ConsumerChannel.Failure(code: 406, text: $0).summary.contains("raise that or lower the prefetch")
+            }
+            #expect(told == [true, false])
         }
 
         @Test("It is lost once, though the server closes it while it is being left")

@@ -33,8 +33,9 @@
             case leave
             /// Answer the server, which has closed it.
             case confirmClosed
-            /// What was under way for it comes to nothing; `isAssigned` if it had been told as assigned.
-            case lose(isAssigned: Bool, Failure)
+            /// What was under way for it comes to nothing; with the identity under which it had been told as assigned, if
+            /// it had been.
+            case lose(Identity?, Failure)
             /// The server has done all that it was sent before.
             case passed
         }
@@ -44,6 +45,14 @@
             let code: Int
             let text: String
             var isMissingQueue: Bool { code == 404 }
+            /// What it is called in the log: what can be done about it is said where something can.
+            var summary: String {
+                // Of several faults with this code it is the only one with this text, in all versions of the server.
+                let isLate = code == 406 && text.contains("timed out")
+                guard isLate else { return "channel lost, opened again later" }
+                return "channel lost: a message was not acked within the server's consumer_timeout, raise that or "
+                    + "lower the prefetch; opened again later"
+            }
             /// The queue is gone or has moved.
             static let cancelled = Failure(code: 0, text: "the server has cancelled the consumer")
         }
@@ -108,14 +117,14 @@
             case (.cancelled, .consuming):
                 // Deliveries that are on their way may still come: nothing is taken from them.
                 stage = .leaving
-                return [.lose(isAssigned: true, .cancelled), .leave]
+                return [.lose(identity, .cancelled), .leave]
             case (.channelLeft, .leaving):
                 wait(from: now, delay)
                 return []
             case (.channelClosed(let code, let text), _):
                 let wasLost = stage == .leaving
                 let failure = Failure(code: code, text: text)
-                let lost = wasLost ? [] : [Action.lose(isAssigned: isAssigned, failure)]
+                let lost = wasLost ? [] : [Action.lose(isAssigned ? identity : nil, failure)]
                 wait(from: now, delay)
                 return [.confirmClosed] + lost
             default: return []

@@ -132,7 +132,7 @@
                 case .consume: try wire.consume(channels[index].queue, as: Self.consumerTag, number)
                 case .leave: try wire.closeChannel(number)
                 case .confirmClosed: try wire.confirmClosed(number)
-                case .lose(let isAssigned, let failure): lose(index, isAssigned: isAssigned, failure)
+                case .lose(let identity, let failure): lose(index, identity, failure)
                 case .passed: settlements.passed(channel: index)
                 }
             }
@@ -152,14 +152,14 @@
             }
         }
 
-        private func lose(_ index: Int, isAssigned: Bool, _ failure: ConsumerChannel.Failure) {
+        private func lose(_ index: Int, _ identity: ConsumerChannel.Identity?, _ failure: ConsumerChannel.Failure) {
             let queue = channels[index].queue
             settlements.lost(channel: index, Self.fenced(queue))
             logger.warning(
-                "channel lost, opened again later",
+                "\(failure.summary)",
                 metadata: [LogKeys.topic: "\(queue)", LogKeys.error: "\(failure.code) \(failure.text)"]
             )
-            if isAssigned, let identity = channels[index].identity { desk.lost(identity.partition) }
+            if let identity { desk.lost(identity.partition) }
             guard !hasOpened else { return }
             isFailed = true
             let what = "queue '\(queue)' cannot be consumed: \(failure.code) \(failure.text)"
