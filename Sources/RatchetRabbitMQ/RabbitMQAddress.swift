@@ -62,8 +62,9 @@
             default: throw Self.invalid("it begins with amqp:// or amqps://")
             }
             let known = tls == nil ? [] : ["auth_mechanism", "cacertfile", "certfile", "keyfile", "verify"]
-            if let other = parts.query.keys.sorted().first(where: { !known.contains($0) }) {
-                throw Self.invalid("'\(other)' after the ? is not known, or not without amqps://")
+            // Not named: of a password that is not encoded it may be a part.
+            guard parts.query.keys.allSatisfy(known.contains) else {
+                throw Self.invalid("after the ? is what is not known, or not without amqps://")
             }
             if let tls, (tls.certificate == nil) != (tls.key == nil) {
                 throw Self.invalid("certfile and keyfile belong together")

@@ -34,7 +34,7 @@
                 "geheim", "http://bob:geheim@h", "amqp://bob:geheim@h:0", "amqp://bob:geheim@[h",
                 "amqp://bob:geheim%4@h",
                 "amqp://bob:geheim@h/a/b", "amqp://bob:geheim@h?verify=verify_none", "amqps://bob:geheim@h?verify=no",
-                "amqps://bob:geheim@h?certfile=x", "amqp://bob:geheim@h?x",
+                "amqps://bob:geheim@h?certfile=x", "amqp://bob:geheim@h?x", "amqps://bob:a?geheim=b@h",
             ]
             for url in wrong {
                 let error = #expect(throws: RabbitMQError.self, "\(url)") { try RabbitMQAddress(url) }
