@@ -70,9 +70,10 @@ public struct ResumePolicy: Hashable, Sendable {
     /// What to do with an old copy of the ledger. Default: refuse.
     public var olderLedger: OlderLedger
     /// How many offsets before the group's are read again at the most when a window is rebuilt, 0 or more; what was done
-    /// before is not known then. All of it is read before the partition starts, while the member does not poll: keep it
-    /// well within the group's session timeout. No more are useful than the window of the ledger counts. Default:
-    /// 1,000,000.
+    /// before is not known then. No more are read than the window of the ledger counts. All of it is read before the
+    /// partition starts, and until then the pipeline takes no event of its source: keep it well within the time that a
+    /// group gives such a member, which is the in-process broker's session timeout, and Kafka's rebalance timeout once
+    /// the group rebalances. Default: 1,000,000.
     public var rebuildLimit: Int
     /// What to do when retention was faster. An offset beyond the log's end is never taken for that. Default: fail.
     public var outOfRange: OutOfRange
