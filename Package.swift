@@ -234,6 +234,8 @@ let package = Package(
         .testTarget(
             name: "FuzzTests",
             dependencies: [
+                .target(name: "CRabbitMQ", condition: .when(traits: ["RabbitMQ"])),
+                "RatchetKafka", "RatchetRabbitMQ",
                 "Ratchet", "RatchetBroker", "RatchetTesting", "LMDB", "Orders", "Seeds",
                 .product(name: "Logging", package: "swift-log"),
             ]

@@ -8,8 +8,14 @@
         case flag(Bool)
         case none
 
+        /// What lies deeper in arrays and objects is refused: decoding takes a cube of the depth in time.
+        private static let deepest = 32
+
         init(from decoder: any Decoder) throws {
             let container = try decoder.singleValueContainer()
+            guard decoder.codingPath.count <= Self.deepest else {
+                throw DecodingError.dataCorruptedError(in: container, debugDescription: "nested too deeply")
+            }
             if container.decodeNil() {
                 self = .none
             } else if let flag = try? container.decode(Bool.self) {

@@ -17,8 +17,10 @@
         let timeout: Duration
 
         /// What is at a path, which is encoded already. Throws ``RabbitMQError``, without the password.
-        func get(_ path: String) throws -> JSON {
-            let answer = try exchange(request(path))
+        func get(_ path: String) throws -> JSON { try json(of: exchange(request(path)), at: path) }
+
+        /// What an answer says. Throws ``RabbitMQError``.
+        func json(of answer: [UInt8], at path: String) throws(RabbitMQError) -> JSON {
             guard let end = answer.firstRange(of: Array("\r\n\r\n".utf8)) else {
                 throw failure("its answer has no end")
             }

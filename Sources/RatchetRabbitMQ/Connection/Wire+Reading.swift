@@ -14,6 +14,7 @@
     enum Method: Equatable {
         case channelOpened
         case channelClosed(code: Int, text: String)
+        case connectionClosed(code: Int, text: String)
         /// Our own closing of a channel is done.
         case channelLeft
         case queueFound
@@ -52,45 +53,59 @@
             let status = amqp_simple_wait_frame_noblock(connection, &frame, &time)
             if status == AMQP_STATUS_TIMEOUT.rawValue { return nil }
             guard status == AMQP_STATUS_OK.rawValue else { throw broken(status, "reading") }
+            let read: Frame
+            do throws(RabbitMQError) { read = try Frame(frame) } catch {
+                throw broken(RabbitMQError(error.code, "\(error.detail), \(address)"))
+            }
+            guard case .method(_, .connectionClosed(let code, let text)) = read else { return read }
+            try send(amqp_connection_close_ok_t(), AMQP_CONNECTION_CLOSE_OK_METHOD, 0)
+            throw broken(.reply(code, text, "the server has closed the connection, \(address)"))
+        }
+    }
+
+    extension Frame {
+        /// What the library has read. Throws ``RabbitMQError`` with `protocolViolation`.
+        init(_ frame: amqp_frame_t) throws(RabbitMQError) {
             switch CInt(frame.frame_type) {
-            case AMQP_FRAME_METHOD:
-                return .method(channel: frame.channel, try method(frame.payload.method))
+            case AMQP_FRAME_METHOD: self = .method(channel: frame.channel, try Method(frame.payload.method))
             case AMQP_FRAME_HEADER:
                 guard let properties = frame.payload.properties.decoded, frame.payload.properties.class_id == 60 else {
-                    throw broken(RabbitMQError(.protocolViolation, "the header of no message, \(address)"))
+                    throw RabbitMQError(.protocolViolation, "the header of no message")
                 }
-                return .header(
+                self = .header(
                     channel: frame.channel,
                     size: frame.payload.properties.body_size,
                     UnsafePointer(properties.assumingMemoryBound(to: amqp_basic_properties_t.self))
                 )
             case AMQP_FRAME_BODY:
                 let part = frame.payload.body_fragment
-                return .body(channel: frame.channel, UnsafeRawBufferPointer(start: part.bytes, count: part.len))
-            default: throw broken(RabbitMQError(.protocolViolation, "a frame of type \(frame.frame_type), \(address)"))
+                self = .body(channel: frame.channel, UnsafeRawBufferPointer(start: part.bytes, count: part.len))
+            default: throw RabbitMQError(.protocolViolation, "a frame of type \(frame.frame_type)")
             }
         }
+    }
 
-        private func method(_ method: amqp_method_t) throws(RabbitMQError) -> Method {
+    extension Method {
+        fileprivate init(_ method: amqp_method_t) throws(RabbitMQError) {
             func decoded<T>(_ type: T.Type) throws(RabbitMQError) -> T {
                 guard let decoded = method.decoded else {
-                    throw broken(RabbitMQError(.protocolViolation, "a method without its arguments, \(address)"))
+                    throw RabbitMQError(.protocolViolation, "a method without its arguments")
                 }
                 return decoded.assumingMemoryBound(to: type).pointee
             }
             switch method.id {
             case AMQP_BASIC_DELIVER_METHOD:
                 let delivery = try decoded(amqp_basic_deliver_t.self)
-                return .delivered(tag: delivery.delivery_tag, isRedelivered: delivery.redelivered != 0)
+                self = .delivered(tag: delivery.delivery_tag, isRedelivered: delivery.redelivered != 0)
             case AMQP_BASIC_ACK_METHOD:
                 let ack = try decoded(amqp_basic_ack_t.self)
-                return .confirmed(tag: ack.delivery_tag, isMultiple: ack.multiple != 0)
+                self = .confirmed(tag: ack.delivery_tag, isMultiple: ack.multiple != 0)
             case AMQP_BASIC_NACK_METHOD:
                 let nack = try decoded(amqp_basic_nack_t.self)
-                return .nacked(tag: nack.delivery_tag, isMultiple: nack.multiple != 0)
+                self = .nacked(tag: nack.delivery_tag, isMultiple: nack.multiple != 0)
             case AMQP_BASIC_RETURN_METHOD:
                 let found = try decoded(amqp_basic_return_t.self)
-                return .returned(
+                self = .returned(
                     Return(
                         code: Int(found.reply_code),
                         text: String(found.reply_text),
@@ -100,15 +115,13 @@
                 )
             case AMQP_CHANNEL_CLOSE_METHOD:
                 let close = try decoded(amqp_channel_close_t.self)
-                return .channelClosed(code: Int(close.reply_code), text: String(close.reply_text))
+                self = .channelClosed(code: Int(close.reply_code), text: String(close.reply_text))
             case AMQP_CONNECTION_CLOSE_METHOD:
                 let close = try decoded(amqp_connection_close_t.self)
-                try send(amqp_connection_close_ok_t(), AMQP_CONNECTION_CLOSE_OK_METHOD, 0)
-                let text = String(close.reply_text)
-                throw broken(.reply(Int(close.reply_code), text, "the server has closed the connection, \(address)"))
+                self = .connectionClosed(code: Int(close.reply_code), text: String(close.reply_text))
             case AMQP_CONNECTION_BLOCKED_METHOD:
-                return .blocked(String(try decoded(amqp_connection_blocked_t.self).reason))
-            default: return Self.plain[method.id] ?? .other(method.id)
+                self = .blocked(String(try decoded(amqp_connection_blocked_t.self).reason))
+            default: self = Self.plain[method.id] ?? .other(method.id)
             }
         }
 
