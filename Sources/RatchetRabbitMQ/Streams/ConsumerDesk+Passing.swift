@@ -23,8 +23,8 @@
         }
 
         /// What the stream still holds, asked for after they were passed over. Where that begins no later than they do, nothing
-        /// was removed: what comes behind them can be taken. Else the session is told so, and nothing more of this assignment is taken: to start it elsewhere makes
-        /// the connection anew.
+        /// was removed: what comes behind them can be taken. Else the session is told so, and nothing more of this
+        /// assignment is taken: to start it elsewhere makes the connection anew.
         func explain(_ passing: Passing, log: Range<Int64>) {
             state.withLock { state in
                 let partition = passing.identity.partition
