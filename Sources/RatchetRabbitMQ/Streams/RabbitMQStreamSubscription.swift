@@ -127,8 +127,10 @@
             return Dictionary(uniqueKeysWithValues: zip(partitions, held))
         }
 
-        /// Connects and asks what each stream holds. Throws ``/Ratchet/SourceError`` with `unknownTopic` when a stream does
-        /// not exist, ``RabbitMQError`` when the server cannot be reached or refuses, or with `mismatch` when it is a queue.
+        /// Connects and asks what each stream holds; where the server refuses, as it does for a moment when it was just started,
+        /// it is asked again until the configuration's timeout is over. Throws ``/Ratchet/SourceError`` with `unknownTopic` when a
+        /// stream does not exist, ``RabbitMQError`` when the server cannot be reached or still refuses, or with `mismatch` when it
+        /// is a queue.
         public func open() async throws -> any SourceSession {
             let (desk, positions) = (ConsumerDesk(model: .log), StreamPositions(group: group))
             try await desk.open {

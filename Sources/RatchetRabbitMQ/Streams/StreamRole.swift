@@ -25,6 +25,9 @@
         private var isConnected = false
         private var hasOpened = false
         private var isFailed = false
+        /// Until when an opening that is refused is tried again: for a moment a server that was just started has no stream
+        /// within reach.
+        private let openLimit: Int64
 
         init(
             streams: [String],
@@ -40,6 +43,7 @@
             self.positions = positions
             self.emptyAfter = emptyAfter
             logger = configuration.logger
+            openLimit = configuration.time.monotonic() + configuration.timeout.nanoseconds
             consumers = streams.enumerated().map { Consumer(stream: $1, number: UInt16($0 + 2)) }
         }
 
@@ -195,7 +199,8 @@
             }
             isConnected = false
             let isFatal = [.accessRefused, .tooLarge, .invalidAddress, .protocolViolation].contains(error.code)
-            if !hasOpened || isFatal {
+            let mayOpen = hasOpened || (error.code == .refused && configuration.time.monotonic() < openLimit)
+            if !mayOpen || isFatal {
                 isFailed = true
                 desk.fail(error.code == .notFound ? SourceError(.unknownTopic, error.detail) : error)
             }
