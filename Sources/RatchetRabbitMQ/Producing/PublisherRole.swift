@@ -63,15 +63,18 @@
         /// Ends a batch that nobody waits for any more, or that has had its time.
         private func endInVain(at now: Int64) throws(RabbitMQError) {
             guard let current else { return }
-            let isOpen = isTransactional && current.window.outstandingCount > 0
+            let isOpen = current.window.outstandingCount > 0
             let isAwaited = desk.isAwaited(current.job.id)
-            guard !isAwaited || now >= current.job.deadline else { return }
+            let isLate = now >= current.job.deadline
+            guard !isAwaited || isLate else { return }
             let late = PublisherDesk.late(settings.timeout)
             finish(late)
-            // Confirms have numbers. What is in a transaction would be committed with the next batch, and the answer to a
-            // commit be taken for that one's: it ends with its connection.
             guard isOpen else { return }
-            throw isAwaited ? late : RabbitMQError(.closed, "a transaction was given up")
+            // What is in a transaction would be committed with the next batch, and the answer to a commit be taken for that
+            // one's: it ends with its connection. Confirms have numbers. But a channel that owes them is not believed any
+            // longer: after a restart a server has confirmed on one what it never wrote into its stream.
+            guard isTransactional || (isLate && !isBlocked) else { return }
+            throw isLate ? late : RabbitMQError(.closed, "a transaction was given up")
         }
 
         private func begin(_ job: PublisherDesk.Job) {
