@@ -53,6 +53,11 @@ struct HeadPage {
         guard (512...65536).contains(pageSize), pageSize & (pageSize - 1) == 0,
             free.flags & ~PageLayout.isAlone == PageLayout.integerKeys, main.flags == 0
         else { throw PageDamage("head page \(number) says pages of \(pageSize) bytes, flags \(free.flags)") }
+        // LMDB makes its map as large as these pages, and has never written beyond the map that it had.
+        let map = page.integer(content + 16, UInt64.self)
+        guard lastPage < map / UInt64(pageSize) else {
+            throw PageDamage("head page \(number) says that page \(lastPage) is the last in a map of \(map) bytes")
+        }
     }
 }
 

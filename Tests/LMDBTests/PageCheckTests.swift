@@ -76,6 +76,25 @@ struct PageCheckTests {
         }
     }
 
+    @Test("A last page beyond the map that LMDB had is damage, no lack of memory", arguments: [31, 45, 63] as [UInt64])
+    func lastPage(bit: UInt64) async throws {
+        try await withScratch { scratch in
+            var random = SeededRandom(state: 7)
+            let path = scratch + "/environment"
+            let made = try Environment.open(at: path, configuration: Self.configuration)
+            for _ in 0..<4 { try Self.change(made, &random) }
+            made.close()
+            let file = URL(filePath: path + "/data.mdb")
+            var bytes = [UInt8](try Data(contentsOf: file))
+            for head in 0..<2 { bytes[head * 4096 + 136 + Int(bit / 8)] |= 1 << UInt8(bit % 8) }
+            try Data(bytes).write(to: file)
+            let error = #expect(throws: LMDBError.self) {
+                try Environment.open(at: path, configuration: Self.configuration).close()
+            }
+            #expect(error?.code == .corrupted)
+        }
+    }
+
     #if os(Linux)
         @Test("After a commit whose writes failed, the file opens as the commit before left it")
         func failedWrites() async throws {
