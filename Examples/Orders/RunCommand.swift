@@ -25,7 +25,12 @@ struct RunCommand: AsyncParsableCommand {
     )
     var source: String?
 
-    @Flag(help: "What --source names at RabbitMQ is a stream, not a queue.")
+    @Flag(
+        help: """
+            What --source names at RabbitMQ is a stream, not a queue. Counted as published are its offsets, some of which \
+            the server uses up itself.
+            """
+    )
     var stream = false
 
     @Option(help: "What the purchases are made up from, and which ones are repeated.")
