@@ -14,6 +14,8 @@
                 let isLost = losses.next()
                 var configuration = RabbitMQConfiguration.quick
                 configuration.logger = losses.logger
+                // Not by its heartbeats.
+                configuration.heartbeat = .seconds(600)
                 let sink = try RabbitMQSink(
                     at: address,
                     settings: .with { $0.timeout = .seconds(2) },
