@@ -56,19 +56,29 @@ struct PageCheckTests {
         }
     }
 
+    /// An environment with some commits, both of whose head pages were changed afterwards.
+    private static func make(
+        _ path: String,
+        _ random: inout SeededRandom,
+        head change: (inout [UInt8]) -> Void
+    ) throws {
+        let made = try Environment.open(at: path, configuration: configuration)
+        for _ in 0..<4 { try Self.change(made, &random) }
+        made.close()
+        let file = URL(filePath: path + "/data.mdb")
+        let bytes = [UInt8](try Data(contentsOf: file))
+        var heads = [bytes[..<4096], bytes[4096..<8192]].map(Array.init)
+        for index in heads.indices { change(&heads[index]) }
+        try Data(heads.joined() + bytes[8192...]).write(to: file)
+    }
+
     @Test("A copy that was made of the file alone, without its folder, passes")
     func copiedAlone() async throws {
         try await withScratch { scratch in
-            var random = SeededRandom(state: 7)
             let path = scratch + "/environment"
-            let made = try Environment.open(at: path, configuration: Self.configuration)
-            for _ in 0..<4 { try Self.change(made, &random) }
-            made.close()
-            let file = URL(filePath: path + "/data.mdb")
-            var bytes = [UInt8](try Data(contentsOf: file))
-            // As `mdb_copy -n -c` does: LMDB's MDB_NOSUBDIR, in the flags of both head pages.
-            for head in 0..<2 { bytes[head * 4096 + 45] |= 0x40 }
-            try Data(bytes).write(to: file)
+            var random = SeededRandom(state: 7)
+            // As `mdb_copy -n -c` does: LMDB's MDB_NOSUBDIR, in its flags.
+            try Self.make(path, &random) { $0[45] |= 0x40 }
             let opened = try Environment.open(at: path, configuration: Self.configuration)
             try Self.change(opened, &random)
             opened.close()
@@ -79,15 +89,9 @@ struct PageCheckTests {
     @Test("A last page beyond the map that LMDB had is damage, no lack of memory", arguments: [31, 45, 63] as [UInt64])
     func lastPage(bit: UInt64) async throws {
         try await withScratch { scratch in
-            var random = SeededRandom(state: 7)
             let path = scratch + "/environment"
-            let made = try Environment.open(at: path, configuration: Self.configuration)
-            for _ in 0..<4 { try Self.change(made, &random) }
-            made.close()
-            let file = URL(filePath: path + "/data.mdb")
-            var bytes = [UInt8](try Data(contentsOf: file))
-            for head in 0..<2 { bytes[head * 4096 + 136 + Int(bit / 8)] |= 1 << UInt8(bit % 8) }
-            try Data(bytes).write(to: file)
+            var random = SeededRandom(state: 7)
+            try Self.make(path, &random) { $0[136 + Int(bit / 8)] |= 1 << UInt8(bit % 8) }
             let error = #expect(throws: LMDBError.self) {
                 try Environment.open(at: path, configuration: Self.configuration).close()
             }
