@@ -75,10 +75,10 @@
             if !paused { thread.wake() }
         }
 
-        /// Commits positions, in the order of the calls; the group's coordinator has them when this returns. While the group rebalances it takes none
-        /// and is asked again, for the rebalance timeout at the most. Throws ``/Ratchet/SourceError``: `fenced`
-        /// when the member does not own a partition under the commit's generation, or the group has gone on without it,
-        /// and then commits none; `invalidArgument` for metadata of over 4,096 bytes; `closed`. ``KafkaError`` when the
+        /// Commits positions, in the order of the calls; the group's coordinator has them when this returns. While the
+        /// group rebalances it takes none and is asked again, for the rebalance timeout at the most. Throws
+        /// ``/Ratchet/SourceError``: `fenced` when the member does not own a partition under the commit's generation, or
+        /// the group has gone on without it, and then commits none; `invalidArgument` for metadata of over 4,096 bytes; `closed`. ``KafkaError`` when the
         /// coordinator could not be reached or has refused: then some or all may be committed all the same.
         public func commit(_ commits: [OffsetCommit]) async throws {
             guard !commits.isEmpty else { return }

@@ -53,7 +53,7 @@
             scratch.append(contentsOf: payload)
         }
 
-        /// As a record has them, without a detour over strings: a third of this thread's time went into their memory.
+        /// As a record has them, without a detour over strings: their memory would be most of this thread's own work.
         private mutating func readHeaders(of message: UnsafeMutablePointer<rd_kafka_message_t>) {
             headers.removeAll(keepingCapacity: true)
             var list: OpaquePointer?
