@@ -53,11 +53,19 @@
             }
         }
 
+        /// What a server says of a queue that it has and cannot reach, as while it comes up, by the code for one that it
+        /// does not have.
+        private static let outOfReach = [
+            "is down or inaccessible", "process is stopped by supervisor", "has crashed and failed to restart",
+            "due to timeout",
+        ]
+
         /// What a reply code of the protocol says, as in `channel.close`.
         static func reply(_ number: Int, _ text: String, _ what: String) -> RabbitMQError {
             let code: Code =
                 switch number {
                 case 403: .accessRefused
+                case 404 where outOfReach.contains(where: text.contains): .refused
                 case 404, 530: .notFound
                 case 406: .mismatch
                 case 320: .disconnected

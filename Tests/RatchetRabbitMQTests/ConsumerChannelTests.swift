@@ -47,6 +47,20 @@
             }
         }
 
+        @Test(
+            "A queue that a server cannot reach yet is not taken for one that does not exist",
+            arguments: [
+                "home node 'rabbit@a' of durable queue 'q' in vhost '/' is down or inaccessible",
+                "queue 'q' in vhost '/' process is stopped by supervisor",
+            ]
+        )
+        func unreachable(_ text: String) {
+            let missing = ConsumerChannel.Failure(code: 404, text: "NOT_FOUND - no queue 'q' in vhost '/'")
+            #expect((missing.error("q") as? SourceError)?.code == .unknownTopic)
+            let error = ConsumerChannel.Failure(code: 404, text: "NOT_FOUND - \(text)").error("q") as? RabbitMQError
+            #expect(error?.code == .refused && error?.isRetriable == true)
+        }
+
         @Test("A channel that opens and may not consume is opened later each time, until it has consumed")
         func refused() {
             var channel = Self.assigned()

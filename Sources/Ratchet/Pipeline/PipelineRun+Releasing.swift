@@ -21,7 +21,7 @@ extension PipelineRun {
         logger.info("partitions given back", metadata: [LogKeys.count: "\(partitions.count)"])
     }
 
-    /// The partitions are another member's already: nothing of ours counts any more.
+    /// The partitions are another member's already, or the channels are gone: nothing of ours counts any more.
     func lose(_ partitions: [TopicPartition]) {
         noteStopped(partitions, nil)
         let leases = leases(of: partitions)
@@ -37,10 +37,12 @@ extension PipelineRun {
                 state.unacked[lease.slot] = nil
             }
         }
-        logger.warning(
-            "partitions lost: another member has them; what was running for them will be run there",
-            metadata: [LogKeys.count: "\(partitions.count)"]
-        )
+        let text: Logger.Message =
+            switch source.model {
+            case .log: "partitions lost: another member has them; what was running for them will be run there"
+            case .queue: "channels lost: what was not acked is delivered again, by the next ones or to others"
+            }
+        logger.warning(text, metadata: [LogKeys.count: "\(partitions.count)"])
     }
 
     func leases(of partitions: [TopicPartition]) -> [PartitionLease] {

@@ -44,7 +44,11 @@
         struct Failure: Equatable {
             let code: Int
             let text: String
-            var isMissingQueue: Bool { code == 404 }
+            /// What it is to whoever opens a session.
+            func error(_ what: String) -> any Error {
+                let reply = RabbitMQError.reply(code, text, what)
+                return reply.code == .notFound ? SourceError(.unknownTopic, reply.detail) : reply
+            }
             /// What it is called in the log: what can be done about it is said where something can.
             var summary: String {
                 // Of several faults with this code it is the only one with this text, in all versions of the server.

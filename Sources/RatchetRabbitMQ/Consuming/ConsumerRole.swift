@@ -162,11 +162,8 @@
             if let identity { desk.lost(identity.partition) }
             guard !hasOpened else { return }
             isFailed = true
-            let what = "queue '\(queue)' cannot be consumed: \(failure.code) \(failure.text)"
-            desk.fail(
-                failure.isMissingQueue
-                    ? SourceError(.unknownTopic, what) : RabbitMQError.reply(failure.code, failure.text, what)
-            )
+            let what = "queue '\(queue)' cannot be consumed"
+            desk.fail(failure.error(what))
         }
 
         private static func fenced(_ queue: String) -> SourceError {

@@ -91,8 +91,6 @@
                 try check(what)
                 return true
             } catch  where error.code == .notFound {
-                // It is there, and out of reach: its node is down, or has just been started.
-                if error.detail.contains("is down or inaccessible") { throw RabbitMQError(.refused, error.detail) }
                 return false
             }
         }
