@@ -9,6 +9,8 @@
         var deadline: Int64? { get }
         /// Whether the socket was too full for what is to be written.
         var waitsForRoom: Bool { get }
+        /// Whether what has come is enough to do for a while: what comes next need not be taken at once.
+        var hasPlenty: Bool { get }
         /// Whether the connection has come to what it is for: the next failure is a first one again.
         var isEstablished: Bool { get }
 

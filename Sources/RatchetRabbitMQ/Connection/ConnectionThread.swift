@@ -7,6 +7,16 @@
     final class ConnectionThread<Role: ConnectionRole> {
         /// Frames that are taken before what was asked for has its turn.
         private static var framesPerTurn: Int { 4_096 }
+        /// How long what comes next is left in the socket where the role has plenty to do, in milliseconds: each look at it
+        /// costs as much as many messages.
+        private static var pause: CInt { 1 }
+
+        private enum Next {
+            /// There is more to do at once.
+            case turn
+            case pause
+            case wait
+        }
 
         private let role: Role
         private let wakeup: Wakeup
@@ -39,8 +49,13 @@
         private func run() {
             while !role.isOver {
                 wakeup.clear()
-                let isBusy = turn(at: configuration.time.monotonic())
-                if !isBusy && !role.isOver { waitUntilDue() }
+                let next = turn(at: configuration.time.monotonic())
+                guard !role.isOver else { break }
+                switch next {
+                case .turn: continue
+                case .pause: Descriptors.wait(for: wakeup.descriptor, nil, orRoom: false, atMost: Self.pause)
+                case .wait: waitUntilDue()
+                }
             }
             if let wire {
                 role.sayGoodbye(wire)
@@ -49,8 +64,7 @@
             role.end()
         }
 
-        /// Whether there is more to do at once.
-        private func turn(at now: Int64) -> Bool {
+        private func turn(at now: Int64) -> Next {
             do throws(RabbitMQError) {
                 if wire == nil, role.wantsConnection, now >= retryAt {
                     wire = try Wire(address, configuration)
@@ -58,15 +72,16 @@
                 wakeup.enter(wire?.descriptor)
                 defer { wakeup.leave() }
                 // Whoever asks for the end before this has not seen what it could interrupt.
-                guard !role.isOver else { return false }
+                guard !role.isOver else { return .wait }
                 let hasMore = try role.work(wire, at: now)
-                guard let wire else { return hasMore }
+                guard let wire else { return hasMore ? .turn : .wait }
                 let hasCome = try takeFrames(of: wire, at: now)
                 if role.isEstablished { failures = 0 }
-                return hasMore || hasCome
+                if hasMore { return .turn }
+                return hasCome ? (role.hasPlenty ? .pause : .turn) : .wait
             } catch {
                 lose(error)
-                return false
+                return .wait
             }
         }
 

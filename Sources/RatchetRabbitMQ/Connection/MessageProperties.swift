@@ -32,7 +32,12 @@
         init() {}
 
         /// Reads the library's properties, which are not needed afterwards.
-        init(_ properties: UnsafePointer<amqp_basic_properties_t>) {
+        init(_ properties: UnsafePointer<amqp_basic_properties_t>) { read(properties) }
+
+        /// As the initialiser, in the place of others and the memory of their headers.
+        mutating func read(_ properties: UnsafePointer<amqp_basic_properties_t>) {
+            headers.removeAll(keepingCapacity: true)
+            (key, timestamp, streamOffset, failedDeliveries) = (nil, nil, nil, nil)
             let flags = properties.pointee._flags
             func has(_ flag: CInt) -> Bool { flags & amqp_flags_t(flag) != 0 }
             var hasMessageID = false

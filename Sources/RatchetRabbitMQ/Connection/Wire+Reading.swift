@@ -45,11 +45,12 @@
     }
 
     extension Wire {
-        /// The next frame, nil when none has come within `limit`. Keeps the heartbeats of both sides.
-        func read(within limit: Duration = .zero) throws(RabbitMQError) -> Frame? {
+        /// The next frame, nil when none has come within `limit`, or, without one, when none is there. Keeps the heartbeats of
+        /// both sides.
+        func read(within limit: Duration? = nil) throws(RabbitMQError) -> Frame? {
             amqp_maybe_release_buffers(connection)
             var frame = amqp_frame_t()
-            var time = timeval(limit)
+            var time = limit.map { timeval($0) } ?? timeval()
             let status = amqp_simple_wait_frame_noblock(connection, &frame, &time)
             if status == AMQP_STATUS_TIMEOUT.rawValue { return nil }
             guard status == AMQP_STATUS_OK.rawValue else { throw broken(status, "reading") }

@@ -4,11 +4,16 @@
 
     /// A connection that consumes: performs what its channels decide, and what its session asks for.
     final class ConsumerRole: ConnectionRole {
+        /// So many deliveries in hand take longer than what comes meanwhile can wait.
+        private static let plenty = 512
+
         private let desk: ConsumerDesk
         private let configuration: RabbitMQConfiguration
         private let prefetch: UInt16
         private let logger: Logger
         private var channels: [ConsumerChannel]
+        /// Those of the message that comes: one after the other in the same place.
+        private var properties = MessageProperties()
         private var settlements = Settlements()
         private var isConnected = false
         private var hasOpened = false
@@ -33,6 +38,7 @@
         var wantsConnection: Bool { !isOver }
         var isOver: Bool { isFailed || desk.isClosed }
         var isEstablished: Bool { channels.contains { $0.isAssigned } }
+        var hasPlenty: Bool { channels.contains { $0.unacked.count >= Self.plenty } }
         var waitsForRoom: Bool { false }
         /// Without a connection no channel is due.
         var deadline: Int64? {
@@ -48,9 +54,11 @@
                 try channels[index].assembly.begin(tag: tag, isRedelivered: isRedelivered)
             case .header(let number, let size, let properties):
                 guard let index = index(of: number) else { return }
-                let properties = MessageProperties(properties)
-                let wall = configuration.time.wall()
-                try whole(channels[index].assembly.header(size: size, properties, now: wall), index)
+                self.properties.read(properties)
+                try whole(
+                    channels[index].assembly.header(size: size, self.properties, now: configuration.time.wall()),
+                    index
+                )
             case .body(let number, let part):
                 guard let index = index(of: number) else { return }
                 try whole(channels[index].assembly.body(part), index)

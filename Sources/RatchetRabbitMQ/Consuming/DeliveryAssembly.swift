@@ -86,7 +86,11 @@
         }
 
         /// Its size and properties; `now` is the time of a message that has none. True when it is whole.
-        mutating func header(size: UInt64, _ properties: MessageProperties, now: Int64) throws(RabbitMQError) -> Bool {
+        mutating func header(
+            size: UInt64,
+            _ properties: MessageProperties,
+            now: @autoclosure () -> Int64
+        ) throws(RabbitMQError) -> Bool {
             guard case .header(let isRedelivered) = expected else {
                 throw RabbitMQError(.protocolViolation, "the header of no delivery")
             }
@@ -104,7 +108,7 @@
             chunk?.begin(
                 properties,
                 payload: Int(size),
-                timestamp: properties.timestamp ?? now,
+                timestamp: properties.timestamp ?? now(),
                 deliveryCount: Int32(clamping: count)
             )
             return advance(to: Int(size))

@@ -44,6 +44,7 @@
         var wantsConnection: Bool { current != nil || desk.hasJobs }
         var isOver: Bool { desk.isClosed }
         var isEstablished: Bool { stage == .ready }
+        var hasPlenty: Bool { false }
         var deadline: Int64? { [current?.job.deadline, stageLimit].compactMap(\.self).min() }
 
         // MARK: What is to be done

@@ -50,6 +50,7 @@
         var wantsConnection: Bool { !isOver }
         var isOver: Bool { isFailed || desk.isClosed }
         var isEstablished: Bool { isConnected }
+        var hasPlenty: Bool { false }
         var waitsForRoom: Bool { false }
         var deadline: Int64? { nil }
 
