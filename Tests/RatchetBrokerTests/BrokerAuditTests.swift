@@ -15,7 +15,7 @@ struct BrokerAuditTests {
         let directory = try TemporaryDirectory()
         let broker = try await Broker(at: directory.broker, configuration: .quiet)
         try await broker.createTopic("t")
-        var settings = Ledger.Configuration()
+        var settings = Ledger.Configuration.small
         settings.logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         settings.window = DeduplicationWindow(time: .seconds(7 * 86_400), overflow: .pause)
         let ledger = try Ledger(at: directory.other, configuration: settings)
@@ -56,7 +56,7 @@ struct BrokerAuditTests {
         let directory = try TemporaryDirectory()
         let broker = try await Broker.inMemory(configuration: .quiet)
         try await broker.createTopic("t", cleanup: .compact)
-        var settings = Ledger.Configuration()
+        var settings = Ledger.Configuration.small
         settings.isDurable = false
         settings.logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let ledger = try Ledger(at: directory.other, configuration: settings)
@@ -83,7 +83,7 @@ struct BrokerAuditTests {
         let directory = try TemporaryDirectory()
         let broker = try await Broker.inMemory(configuration: .quiet)
         try await broker.createTopic("t")
-        var settings = Ledger.Configuration()
+        var settings = Ledger.Configuration.small
         settings.logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let ledger = try Ledger(at: directory.other, configuration: settings)
         var configuration = PipelineConfiguration()

@@ -28,7 +28,7 @@ import Testing
     }
 
     private static func ledger(_ directory: TemporaryDirectory) throws -> Ledger {
-        var configuration = Ledger.Configuration()
+        var configuration = Ledger.Configuration.small
         configuration.isDurable = false
         configuration.logger = logger
         return try Ledger(at: directory.other, configuration: configuration)
@@ -101,7 +101,7 @@ import Testing
     @Test("The window keeps its count where small commits are followed by large ones")
     func windowAfterSmallCommits() async throws {
         let directory = try TemporaryDirectory()
-        var configuration = Ledger.Configuration()
+        var configuration = Ledger.Configuration.small
         configuration.isDurable = false
         configuration.logger = Self.logger
         configuration.window.count = 50

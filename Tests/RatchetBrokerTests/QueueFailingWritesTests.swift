@@ -11,6 +11,8 @@ struct QueueFailingWritesTests {
     ) async throws -> Broker {
         var configuration = Broker.Configuration.quiet
         configuration.logger = lines.logger
+        // To fill the writer's queue takes a while on a slow machine; nobody is to be taken for dead meanwhile.
+        configuration.sessionTimeout = .seconds(3_600)
         let broker = try await Broker(at: directory.broker, configuration: configuration)
         try await broker.createTopic("t")
         try await broker.createTopic("dead")

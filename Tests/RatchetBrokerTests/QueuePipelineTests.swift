@@ -23,7 +23,7 @@ import Testing
     }
 
     private static func ledger(_ directory: TemporaryDirectory) throws -> Ledger {
-        var configuration = Ledger.Configuration()
+        var configuration = Ledger.Configuration.small
         configuration.isDurable = false
         configuration.logger = logger
         return try Ledger(at: directory.other, configuration: configuration)

@@ -23,7 +23,7 @@ struct QueueShutdownTests {
         directory = try TemporaryDirectory()
         broker = try await Broker.inMemory(configuration: .quiet)
         for topic in ["orders", "dead"] { try await broker.createTopic(topic) }
-        var configuration = Ledger.Configuration()
+        var configuration = Ledger.Configuration.small
         configuration.isDurable = false
         configuration.logger = Self.logger
         ledger = try Ledger(at: directory.other, configuration: configuration)

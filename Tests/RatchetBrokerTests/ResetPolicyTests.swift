@@ -42,7 +42,7 @@ struct ResetPolicyTests {
         let directory = try TemporaryDirectory()
         let broker = try await Broker.inMemory(configuration: .quiet)
         try await broker.createTopic("t", retention: Retention(time: nil, bytes: 3500))
-        var settings = Ledger.Configuration()
+        var settings = Ledger.Configuration.small
         settings.isDurable = false
         settings.logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let ledger = try Ledger(at: directory.other, configuration: settings)
@@ -88,7 +88,7 @@ struct ResetPolicyTests {
         let directory = try TemporaryDirectory()
         let broker = try await Broker.inMemory(configuration: .quiet)
         try await broker.createTopic("t", retention: Retention(time: nil, bytes: 3500))
-        var settings = Ledger.Configuration()
+        var settings = Ledger.Configuration.small
         settings.isDurable = false
         settings.logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let ledger = try Ledger(at: directory.other, configuration: settings)
@@ -159,7 +159,7 @@ struct ResetPolicyTests {
             try await broker.send(.text(value, to: "t", key: key))
         }
         try await broker.compact("t")
-        var settings = Ledger.Configuration()
+        var settings = Ledger.Configuration.small
         settings.isDurable = false
         settings.logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let ledger = try Ledger(at: directory.other, configuration: settings)

@@ -30,7 +30,7 @@ import Testing
             broker = try await Broker.inMemory(configuration: settings)
             try await broker.createTopic(topic, partitions: partitions)
             for partition in 0..<partitions { try await broker.send(.text("a", to: topic, partition: partition)) }
-            var ledgerSettings = Ledger.Configuration()
+            var ledgerSettings = Ledger.Configuration.small
             ledgerSettings.isDurable = false
             ledgerSettings.logger = settings.logger
             ledger = try Ledger(at: directory.other, configuration: ledgerSettings)

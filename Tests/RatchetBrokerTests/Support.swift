@@ -126,6 +126,16 @@ extension Broker.Configuration {
     }
 }
 
+extension Ledger.Configuration {
+    /// As many are open at once as tests run: the default's map takes a share of all addresses that a process has, or that a
+    /// sanitizer leaves to it.
+    static var small: Self {
+        var configuration = Self()
+        (configuration.mapSize, configuration.quota) = (1 << 30, 1 << 30)
+        return configuration
+    }
+}
+
 extension OutgoingMessage {
     static func text(_ text: String, to topic: String, key: String? = nil, partition: Int? = nil) -> OutgoingMessage {
         OutgoingMessage(to: topic, key: key, payload: Array(text.utf8), partition: partition)

@@ -11,7 +11,7 @@ import Testing
     private static let counts = StateTable<String, Int>("counts")
 
     private static func ledger(_ directory: TemporaryDirectory) throws -> Ledger {
-        var configuration = Ledger.Configuration()
+        var configuration = Ledger.Configuration.small
         configuration.isDurable = false
         configuration.logger = Broker.Configuration.quiet.logger
         return try Ledger(at: directory.other, configuration: configuration)

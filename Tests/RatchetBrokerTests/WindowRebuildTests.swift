@@ -12,7 +12,7 @@ struct WindowRebuildTests {
     private static let topic = "orders"
 
     private static func ledger(at path: String) throws -> Ledger {
-        var configuration = Ledger.Configuration()
+        var configuration = Ledger.Configuration.small
         configuration.isDurable = false
         configuration.logger = logger
         return try Ledger(at: path, configuration: configuration)

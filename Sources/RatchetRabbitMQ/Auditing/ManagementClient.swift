@@ -1,5 +1,6 @@
 #if RabbitMQ
     import FoundationEssentials
+    import Ratchet
 
     #if canImport(Glibc)
         import Glibc
@@ -7,7 +8,8 @@
         import Musl
     #endif
 
-    /// Asks a server's management API, by HTTP and without TLS; blocks the thread, each step for the timeout at the most.
+    /// Asks a server's management API, by HTTP and without TLS; blocks the thread, for the timeout to connect to each of the host's
+    /// addresses, and as long again for the answer, twice at the most.
     struct ManagementClient: Sendable {
         /// No answer is longer.
         private static let longestAnswer = 8 << 20
@@ -15,6 +17,7 @@
         let address: RabbitMQAddress
         let port: Int
         let timeout: Duration
+        var time = TimeSource.system
 
         /// What is at a path, which is encoded already. Throws ``RabbitMQError``, without the password.
         func get(_ path: String) throws -> JSON { try json(of: exchange(request(path)), at: path) }
@@ -65,7 +68,10 @@
                 sent += count
             }
             var (answer, piece): ([UInt8], [UInt8]) = ([], [UInt8](repeating: 0, count: 65_536))
+            // Each piece may come just before the socket gives up.
+            let limit = time.monotonic() + timeout.nanoseconds
             while true {
+                guard time.monotonic() < limit else { throw failure("its answer does not end within \(timeout)") }
                 let count = recv(socket, &piece, piece.count, 0)
                 guard count >= 0 else { throw failure("it does not answer: errno \(errno)") }
                 if count == 0 { return answer }
