@@ -113,6 +113,7 @@
             self.folder = folder
             var configuration = Ledger.Configuration()
             configuration.isDurable = false
+            (configuration.mapSize, configuration.quota) = (1 << 30, 1 << 30)
             configuration.logger = MockCluster.silent
             ledger = try Ledger(at: "\(folder)/ledger", configuration: configuration)
         }

@@ -51,6 +51,7 @@
         static func ledger(_ queue: String, in folder: String) throws -> Ledger {
             var configuration = Ledger.Configuration()
             configuration.isDurable = false
+            (configuration.mapSize, configuration.quota) = (1 << 30, 1 << 30)
             configuration.logger = .silent
             return try Ledger(at: "\(folder)/\(queue).ledger", configuration: configuration)
         }
