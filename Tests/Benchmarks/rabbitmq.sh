@@ -4,7 +4,7 @@
 rabbitmq_rows=("plain|C, librabbitmq, no ledger" "pipeline|pipeline, ledger" "redis|Python, pika and Redis SET NX")
 # Fewer than all that wait in the queue, so that it is never empty; Python's tenth takes as long as the others' all.
 rabbitmq_messages=${RATCHET_RABBITMQ_MESSAGES:-200000}
-rabbitmq_prefetch=${RATCHET_RABBITMQ_PREFETCH:-4000}
+rabbitmq_prefetch=${RATCHET_RABBITMQ_PREFETCH:-10000}
 
 start_rabbitmq() {
     rabbitmq_port=$(python3 -c 'import random; print(random.randrange(2500, 5500) * 10)')

@@ -177,7 +177,7 @@ extension Flips {
     /// What the letters say; appended to the file that `RATCHET_FLIP_REPORT` names, as JSON.
     package func report(as name: String) throws -> Report {
         var report = Report()
-        for letter in letters {
+        for (letter, place) in zip(letters, places) {
             report.injected += 1
             switch Letter(rawValue: letter) {
             case .same: report.same += 1
@@ -185,7 +185,9 @@ extension Flips {
             case .lost: report.lost += 1
             case .repeated: report.duplicated += 1
             case .untyped: report.untyped += 1
-            case .died, nil: report.died += 1
+            case .died, nil:
+                report.died += 1
+                print("byte \(place.byte), bit \(place.bit), \(seed): the process died, or was killed after a minute")
             }
         }
         print("\(name), \(seed): \(report)")
