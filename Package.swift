@@ -279,7 +279,7 @@ package.targets += [
             .target(name: "CRabbitMQ", condition: .when(traits: ["RabbitMQ"])),
             // Run as programs of their own, from beside the tests.
             "Orders", "LossLab",
-            "RatchetRabbitMQ", "Ratchet", "RatchetTesting", "Purchases", "Seeds",
+            "RatchetRabbitMQ", "Ratchet", "RatchetTesting", "Purchases", "Seeds", "LMDB",
             .product(name: "Logging", package: "swift-log"),
             .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         ],

@@ -37,12 +37,10 @@ extension PipelineRun {
                 state.unacked[lease.slot] = nil
             }
         }
-        let text: Logger.Message =
-            switch source.model {
-            case .log: "partitions lost: another member has them; what was running for them will be run there"
-            case .queue: "channels lost: what was not acked is delivered again, by the next ones or to others"
-            }
-        logger.warning(text, metadata: [LogKeys.count: "\(partitions.count)"])
+        logger.warning(
+            "partitions lost: what was running for them will be run again, here or by another member",
+            metadata: [LogKeys.count: "\(partitions.count)"]
+        )
     }
 
     func leases(of partitions: [TopicPartition]) -> [PartitionLease] {

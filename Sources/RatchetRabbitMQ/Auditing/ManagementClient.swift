@@ -8,8 +8,8 @@
         import Musl
     #endif
 
-    /// Asks a server's management API, by HTTP and without TLS; blocks the thread, for the timeout to connect to each of the host's
-    /// addresses, and as long again for the answer, twice at the most.
+    /// Asks a server's management API, by HTTP and without TLS. Blocks the thread: for the timeout at the most to connect to
+    /// each of the host's addresses, for as long to write, and for twice as long until the answer has ended.
     struct ManagementClient: Sendable {
         /// No answer is longer.
         private static let longestAnswer = 8 << 20

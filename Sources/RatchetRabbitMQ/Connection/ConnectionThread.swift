@@ -8,13 +8,15 @@
         /// Frames that are taken before what was asked for has its turn.
         private static var framesPerTurn: Int { 4_096 }
         /// How long what comes next is left in the socket where the role has plenty to do, in milliseconds: each look at it
-        /// costs as much as many messages.
+        /// costs as much as many messages. What was read before goes on after it.
         private static var pause: CInt { 1 }
 
         private enum Next {
             /// There is more to do at once.
             case turn
+            /// There may be, and it can wait; what was asked for cannot.
             case pause
+            /// There is nothing to do.
             case wait
         }
 
