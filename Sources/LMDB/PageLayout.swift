@@ -58,6 +58,10 @@ struct HeadPage {
         guard lastPage < map / UInt64(pageSize) else {
             throw PageDamage("head page \(number) says that page \(lastPage) is the last in a map of \(map) bytes")
         }
+        // Of both: one that is no head at all would say by its number which is the newer.
+        for table in [free, main] where !table.isPossible(inPages: map / UInt64(pageSize)) {
+            throw PageDamage("head page \(number) has a table of depth \(table.depth) whose root is \(table.root)")
+        }
     }
 }
 
@@ -80,6 +84,12 @@ struct TableRecord {
         overflows = bytes.integer(24)
         rows = bytes.integer(32)
         root = bytes.integer(40)
+    }
+
+    /// Whether there can be such a tree, in a map of so many pages, the first two of which are the heads.
+    func isPossible(inPages pages: UInt64) -> Bool {
+        if root == PageLayout.noPage { return depth == 0 && branches == 0 && leaves == 0 && rows == 0 }
+        return depth > 0 && (2..<max(2, pages)).contains(root) && leaves > 0 && leaves < pages && branches < pages
     }
 }
 

@@ -99,6 +99,26 @@ struct PageCheckTests {
         }
     }
 
+    @Test("A newer head page that says it is the older, with impossible roots, is damage: it hides no commit")
+    func olderNumber() async throws {
+        try await withScratch { scratch in
+            let path = scratch + "/environment"
+            var (random, numbers) = (SeededRandom(state: 7), [UInt8]())
+            try Self.make(path, &random) { numbers.append($0[144]) }
+            let newer = numbers[0] > numbers[1] ? 0 : 4096
+            let file = URL(filePath: path + "/data.mdb")
+            var bytes = [UInt8](try Data(contentsOf: file))
+            // Eight bytes are lost in its free list's record; its number is two less, as that slot's was before.
+            bytes.replaceSubrange(newer + 46..<newer + 144, with: bytes[newer + 54..<newer + 152])
+            bytes[newer + 144] = max(numbers[0], numbers[1]) - 2
+            try Data(bytes).write(to: file)
+            let error = #expect(throws: LMDBError.self) {
+                try Environment.open(at: path, configuration: Self.configuration).close()
+            }
+            #expect(error?.code == .corrupted)
+        }
+    }
+
     #if os(Linux)
         @Test("After a commit whose writes failed, the file opens as the commit before left it")
         func failedWrites() async throws {
