@@ -86,6 +86,44 @@
                 #expect(Set(found.map(\.text)) == Set((0..<50).map { "\($0)" }))
                 await sink.close()
             }
+
+            @Test(
+                "Packets that are dropped for less than two heartbeats: the connection outlives it, nothing comes twice",
+                .enabled(if: RabbitMQServer.hasOwnNetwork, "Tests/run makes a network for it where that is allowed")
+            )
+            func brief() async throws {
+                let server = try await RabbitMQServer.running()
+                try await server.order("relay")
+                let queue = "briefly-cut-off"
+                var topology = RabbitMQTopology()
+                topology.add(RabbitMQQueue(queue))
+                try await topology.declare(at: try server.address, configuration: .quick)
+                let ledger = try QueueBench.ledger(queue, in: server.folder)
+                let losses = LogListener("connection lost")
+                let lost = losses.next()
+                var connection = Self.connection(losses.logger)
+                connection.heartbeat = .seconds(60)
+                let seen = QueueBench.Seen(300)
+                let address = try server.relayedAddress
+                let pipeline = try QueueBench.pipeline(queue, address, ledger, connection: connection) { seen.note($0) }
+                try await QueueBench.run(pipeline, until: seen.all) {
+                    for round in 0..<3 {
+                        let messages = (round * 100..<(round + 1) * 100).map { OutgoingMessage.numbered($0, to: queue) }
+                        try await PlainProducer.send(messages.prefix(50), at: try server.address)
+                        // In the middle of these; their acks may be under way.
+                        await seen.reach(round * 100 + 1)
+                        try await server.order("cut")
+                        try await PlainProducer.send(messages.dropFirst(50), at: try server.address)
+                        // Deliveries, acks, or what is sent again of them.
+                        try await server.order("dropped 3")
+                        try await server.order("heal")
+                        await seen.reach((round + 1) * 100)
+                    }
+                }
+                #expect(!lost.isOpen && pipeline.statistics.delivered == 300)
+                #expect(try QueueBench.counts(ledger) == QueueBench.once(0..<300))
+                await ledger.close()
+            }
         }
     }
 #endif

@@ -21,5 +21,7 @@ with_connectors() { tests_options=(--traits "Kafka,RabbitMQ" --scratch-path "$co
 without_connectors() { tests_options=(); }
 [ ! -d "$connectors" ] || with_connectors
 
+# What runs the tests, where something must.
+tests_within=()
 build_tests() { build ${tests_options[@]+"${tests_options[@]}"} --build-tests; }
-tests() { swift test ${tests_options[@]+"${tests_options[@]}"} --skip-build "$@"; }
+tests() { ${tests_within[@]+"${tests_within[@]}"} swift test ${tests_options[@]+"${tests_options[@]}"} --skip-build "$@"; }
