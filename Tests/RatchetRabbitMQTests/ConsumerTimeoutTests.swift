@@ -15,12 +15,15 @@
             private static func withTimeout(
                 _ milliseconds: Int,
                 _ queue: String,
+                deliveryLimit: Int? = nil,
                 _ body: (RabbitMQServer, RabbitMQAddress) async throws -> Void
             ) async throws {
                 let server = try await RabbitMQServer.running()
                 let address = try server.address
                 var topology = RabbitMQTopology()
-                topology.add(RabbitMQQueue(queue))
+                var declared = RabbitMQQueue(queue)
+                declared.deliveryLimit = deliveryLimit
+                topology.add(declared, deadLetters: deliveryLimit.map { _ in "\(queue).dead" })
                 try await topology.declare(at: address, configuration: .quick)
                 try await server.order("patience \(milliseconds)")
                 let result: Result<Void, any Error>
@@ -100,6 +103,36 @@
                     }
                     #expect(slow.withLock { $0.most } == 1 && slow.withLock { $0.runs } == 2)
                     #expect(try QueueBench.counts(ledger) == QueueBench.once(0..<201))
+                    #expect(try await PlainReader.contents(of: queue, at: address).isEmpty)
+                    await ledger.close()
+                }
+            }
+
+            @Test("A handler that does not end: by the queue's delivery limit its message is a dead letter, no effect")
+            func never() async throws {
+                let queue = "never-within-timeout"
+                try await Self.withTimeout(3_000, queue, deliveryLimit: 1) { server, address in
+                    let ledger = try QueueBench.ledger(queue, in: server.folder)
+                    let seen = QueueBench.Seen(200)
+                    let runs = Mutex(0)
+                    let released = Latch()
+                    let pipeline = try QueueBench.pipeline(queue, address, ledger) { text in
+                        guard text == "0" else { return seen.note(text) }
+                        runs.withLock { $0 += 1 }
+                        await released.wait()
+                    }
+                    try await QueueBench.run(pipeline, until: seen.all) {
+                        try await PlainProducer.send(Self.messages(0..<200, queue), at: address)
+                        while try await PlainReader.contents(of: "\(queue).dead", at: address).isEmpty {
+                            _ = await Latch().wait(atMost: .milliseconds(100), clock: ContinuousClock())
+                        }
+                        try await PlainProducer.send(Self.messages(200..<201, queue), at: address)
+                        await seen.reach(200)
+                        released.open()
+                    }
+                    #expect(runs.withLock { $0 } == 1)
+                    #expect(try QueueBench.counts(ledger) == QueueBench.once(1..<201))
+                    #expect(try await PlainReader.contents(of: "\(queue).dead", at: address).map(\.text) == ["0"])
                     #expect(try await PlainReader.contents(of: queue, at: address).isEmpty)
                     await ledger.close()
                 }

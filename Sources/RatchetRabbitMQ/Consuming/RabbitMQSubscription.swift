@@ -17,7 +17,8 @@
     /// A server closes the channel of a message that is not acked within its `consumer_timeout` (default: 30 min, from the
     /// delivery on): all that was not acked is delivered again, and what is running then runs again once it has ended,
     /// without an effect before. That time has to be longer than the slowest handler takes, and than the handlers take
-    /// for as many messages as ``prefetch`` says.
+    /// for as many messages as ``prefetch`` says. A handler that never does it in time comes to an end by the queue's
+    /// ``RabbitMQQueue/deliveryLimit`` alone.
     ///
     /// A stream is not a queue, see ``RabbitMQStreamSubscription``: named here it would deliver nothing of what was sent to it
     /// while nobody consumed.
