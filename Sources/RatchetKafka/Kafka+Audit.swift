@@ -4,8 +4,8 @@
     extension Kafka {
         /// Finds where messages that go through a topic can be lost, or take effect twice: from what the cluster tells of
         /// the topic, and from the settings of a producer and a pipeline where they are given, as ``audited`` and
-        /// ``/Ratchet/Pipeline/audited`` say them. What this client may not read, or the cluster cannot tell, could not be
-        /// read: it never counts as well.
+        /// ``/Ratchet/Pipeline/audited`` say them. What this client may not read, the cluster cannot tell or was not given,
+        /// could not be read: it never counts as well.
         ///
         /// ```swift
         /// print(try await kafka.audit(topic: "orders", producer: kafka.audited, consumer: billing.audited))
@@ -18,7 +18,8 @@
             consumer: AuditedChain = AuditedChain()
         ) async throws -> AuditReport {
             var chain = consumer
-            chain.producer = producer
+            chain.producer = producer ?? .notGiven
+            chain.consumer = chain.consumer ?? .notGiven
             chain.topic = try await audited(topic)
             return Audit.of(chain)
         }

@@ -1,10 +1,11 @@
 #if Kafka
+    import Logging
     public import Ratchet
     import Synchronization
 
     extension KafkaSession: RereadableSession {
-        /// Messages that the partition's log still holds, up to 1,000 of them; see ``/Ratchet/RereadableSession``. Waits
-        /// while the partition's leader cannot be reached. Meanwhile the member stays one, for as long as nothing is to be
+        /// Messages that the partition's log still holds, up to 1,000 of them; see ``/Ratchet/RereadableSession``: what it does
+        /// not hold any more is left out, with a warning. Waits while the partition's leader cannot be reached. Meanwhile the member stays one, for as long as nothing is to be
         /// told to it, and then for ``KafkaConfiguration/rebalanceTimeout``.
         ///
         /// Throws ``/Ratchet/SourceError``: `notAssigned`, `corrupted`; ``KafkaError`` when it cannot be read;
@@ -25,7 +26,15 @@
                     if !isLast { keep(reader) }
                     return batch
                 case .nothing: return nil
-                case .gone(let first): start = max(start, first)
+                case .gone(let first):
+                    thread.configuration.logger.warning(
+                        "retention has deleted what was to be read again: it is left out",
+                        metadata: [
+                            LogKeys.partitions: "\(partition)",
+                            Ratchet.LogKeys.offset: "\(start)", Ratchet.LogKeys.position: "\(first)",
+                        ]
+                    )
+                    start = max(start, first)
                 case .noAnswer: keep(reader)
                 }
             }

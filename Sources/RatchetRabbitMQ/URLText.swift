@@ -34,6 +34,10 @@
             (host, port) = try Self.place(authority)
             var path: [String] = []
             if pathStart < queryStart {
+                // Of a password with a / in it this is the rest: what is before it would be taken for a host.
+                guard !rest[pathStart..<queryStart].contains("@") else {
+                    throw RabbitMQAddress.invalid("behind the first / an @ is written %40, and a / before it %2F")
+                }
                 for part in rest[rest.index(after: pathStart)..<queryStart].split(
                     separator: "/",
                     omittingEmptySubsequences: false

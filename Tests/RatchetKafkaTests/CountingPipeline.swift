@@ -1,4 +1,5 @@
 #if Kafka
+    import Logging
     import Ratchet
     import RatchetKafka
     import ServiceLifecycleTestKit
@@ -12,7 +13,8 @@
             _ topic: String,
             _ group: String,
             _ ledger: Ledger,
-            resume: ResumePolicy = ResumePolicy()
+            resume: ResumePolicy = ResumePolicy(),
+            logger: Logger = MockCluster.silent
         ) async throws -> Pipeline<Message> {
             var configuration = PipelineConfiguration()
             configuration.logger = MockCluster.silent
@@ -20,7 +22,7 @@
             configuration.resume = resume
             return Pipeline(
                 "effects",
-                from: try await cluster.kafka.subscribe(to: topic, as: group),
+                from: try await cluster.kafka(logger: logger).subscribe(to: topic, as: group),
                 ledger: ledger,
                 decoding: .raw,
                 identifiedBy: .messageID,

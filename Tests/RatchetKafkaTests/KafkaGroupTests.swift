@@ -162,7 +162,9 @@
                     // Now the newer one, now the older one: what it had goes on with the other.
                     let leaving = round.isMultiple(of: 2) ? coming : staying
                     if leaving === staying { staying = coming }
-                    await leaving.leave()
+                    async let left: Void = leaving.leave()
+                    repeat { try await feed.send(8) } while !leaving.left.isOpen
+                    await left
                 }
                 await staying.pipeline.settled(through: try await cluster.ends(of: topic, partitions: Self.partitions))
                 await staying.leave()

@@ -12,22 +12,30 @@
         func brokersDownAndUp() async throws {
             let cluster = try MockCluster()
             let topic = try await cluster.newTopic(partitions: 2)
+            let group = MockCluster.newName("group")
+            // The first and the second lead, the third coordinates the group: it needs each of them.
+            for order in ["leader \(topic) 0 1", "leader \(topic) 1 2", "coordinator \(group) 3"] {
+                try cluster.process.tell(order)
+            }
             let scratch = try ScratchLedger()
-            let pipeline = try await CountingPipeline.make(
-                cluster,
-                topic,
-                MockCluster.newName("group"),
-                scratch.ledger
-            )
+            let log = LogRecorder()
+            let pipeline = try await CountingPipeline.make(cluster, topic, group, scratch.ledger, logger: log.logger)
             try await withThrowingTaskGroup { group in
                 group.addTask { try await pipeline.run() }
                 var sent = 0
                 for brokers in [[1], [2], [3], [1, 2, 3]] {
                     let messages = (sent..<sent + 50).map { OutgoingMessage.text("\($0)", to: topic, key: "\($0 % 7)") }
-                    try await cluster.produce(messages + messages.prefix(15))
+                    try await cluster.produce(Array(messages[..<25]) + messages[..<15])
                     sent += 50
+                    // Once something is settled it is connected to all of them.
+                    await pipeline.settled(through: try await cluster.ends(of: topic, partitions: 2))
+                    let noticed = brokers.map { log.next(with: "/\($0): Disconnected") }
                     for broker in brokers { try cluster.process.tell("down \(broker)") }
+                    for latch in noticed { await latch.wait() }
+                    // What is sent while they are away is there when they are back.
+                    async let producing: Void = cluster.produce(Array(messages[25...]))
                     for broker in brokers { try cluster.process.tell("up \(broker)") }
+                    try await producing
                     await pipeline.settled(through: try await cluster.ends(of: topic, partitions: 2))
                     try Task.checkCancellation()
                 }

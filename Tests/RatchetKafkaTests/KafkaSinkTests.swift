@@ -199,6 +199,7 @@
             // The mock cluster tells the replicas of a topic, and cannot describe its settings.
             #expect(verdicts["topic.replication-factor"] != .unreadable, "\(report)")
             #expect(verdicts["topic.unclean-election"] == .unreadable, "\(report)")
+            #expect(verdicts["consumer.settles-after-processing"] == .unreadable, "\(report)")
             await #expect(throws: SourceError.self) { try await kafka.audit(topic: "no-such-topic") }
         }
     }

@@ -37,6 +37,13 @@
 
         var kafka: Kafka { Kafka(configuration) }
 
+        /// As ``kafka``, with what its clients log.
+        func kafka(logger: Logger) -> Kafka {
+            var configuration = configuration
+            configuration.logger = logger
+            return Kafka(configuration)
+        }
+
         func createTopic(_ name: String, partitions: Int) async throws {
             try process.tell("topic \(name) \(partitions)")
         }

@@ -1,6 +1,8 @@
 #if Kafka
     import Ratchet
     import RatchetTesting
+    import Synchronization
+    import Testing
 
     /// A group's subscription of which a record is kept.
     struct RecordedSource: Source {
@@ -18,6 +20,8 @@
     private final class RecordedSession: SourceSession {
         private let inner: any SourceSession
         private let record: GroupRecord
+        /// Under which generation each partition was started.
+        private let started = Mutex<[TopicPartition: Int64]>([:])
 
         init(_ inner: any SourceSession, _ record: GroupRecord) {
             self.inner = inner
@@ -39,6 +43,7 @@
             // Whoever had it writes nothing more: what it has written is the ledger's by now.
             try record.seeAll()
             try record.record { .assigned(try $0.partition(partition), generation: generation, from: offset) }
+            started.withLock { $0[partition] = generation }
             try await inner.start(partition, at: offset, generation: generation)
         }
 
@@ -57,7 +62,16 @@
             }
         }
 
-        func release(_ partitions: [TopicPartition]) async { await inner.release(partitions) }
+        func release(_ partitions: [TopicPartition]) async {
+            do {
+                try record.seeAll()
+                for partition in partitions {
+                    guard let generation = started.withLock({ $0.removeValue(forKey: partition) }) else { continue }
+                    try record.record { .revoked(try $0.partition(partition), generation: generation) }
+                }
+            } catch { Issue.record(error, "the ledger cannot be read") }
+            await inner.release(partitions)
+        }
 
         func message(at offset: Int64, of partition: TopicPartition) async throws -> Message? {
             try await inner.message(at: offset, of: partition)

@@ -1,4 +1,5 @@
 #if RabbitMQ
+    import CRabbitMQ
     import FoundationEssentials
     import Ratchet
     import Testing
@@ -142,6 +143,33 @@
         }
     }
 
+    @Suite struct RabbitMQAuditTests {
+        @Test("With amqps nothing is asked without TLS, unless that is allowed")
+        func encrypted() async throws {
+            let address = try RabbitMQAddress("amqps://bob:geheim@127.0.0.1")
+            // Nobody listens there: whoever asks is told so.
+            for (isAllowed, reason) in [(false, "without TLS"), (true, "cannot be reached")] {
+                let audit = RabbitMQAudit(
+                    of: "q",
+                    at: address,
+                    managementPort: 1,
+                    sendsPasswordInClear: isAllowed
+                )
+                let check = await audit.report().checks.first { $0.name == "queue.type" }
+                #expect(check?.verdict == .unreadable && check?.found.contains(reason) == true, "\(check?.found ?? "")")
+            }
+        }
+
+        @Test("Settings of a producer and a consumer that are not given could not be read")
+        func notGiven() async throws {
+            let audit = RabbitMQAudit(of: "q", at: try RabbitMQAddress("amqp://127.0.0.1"), managementPort: 1)
+            let checks = await audit.report().checks
+            for name in ["producer.acks", "producer.idempotence", "consumer.settles-after-processing"] {
+                #expect(checks.first { $0.name == name }?.verdict == .unreadable, "\(name)")
+            }
+        }
+    }
+
     extension RabbitMQ {
         @Suite struct AuditTests {
             @Test("A real queue is audited by what its server says, and what cannot be read is told")
@@ -187,6 +215,7 @@
                 while verdict("topic.size-limit") == .unreadable { report = await streamAudit.report() }
                 #expect(verdict("topic.size-limit") == .warn && verdict("queue.type") == .pass, "\(report)")
                 #expect(verdict("topic.confirm-after-write") == .fail && verdict("queue.overflow") == nil, "\(report)")
+                try await policies(server, address)
                 // Nobody answers there.
                 let blind = await RabbitMQAudit(of: "audited", at: address, managementPort: 1).report()
                 #expect(
@@ -196,6 +225,66 @@
                 let stranger = try RabbitMQAddress("amqp://guest:geheim@127.0.0.1:\(server.port)")
                 let refused = await RabbitMQAudit(of: "audited", at: stranger, managementPort: server.port + 2).report()
                 #expect(refused.verdict == .unreadable && !"\(refused)".contains("geheim"))
+            }
+
+            /// What policies say of a queue and an exchange, and what the server knows of two consumers; and that a user to whom
+            /// it is not told is told no more than that.
+            private func policies(_ server: RabbitMQServer, _ address: RabbitMQAddress) async throws {
+                let name = "audited-policy"
+                var topology = RabbitMQTopology()
+                topology.add(RabbitMQQueue(name))
+                topology.exchanges.append(RabbitMQExchange(name))
+                try await topology.declare(at: address, configuration: .quick)
+                let definition =
+                    #"{"delivery-limit":3,"max-length":9,"overflow":"reject-publish","alternate-exchange":"other"}"#
+                try await server.order("policy \(name) \(definition)")
+                func audit(at address: RabbitMQAddress) async -> [String: AuditCheck] {
+                    let port = server.port + 2
+                    let audit = RabbitMQAudit(
+                        of: name,
+                        exchange: name,
+                        at: address,
+                        managementPort: port,
+                        timeout: .seconds(60)
+                    )
+                    let checks = await audit.report().checks
+                    return Dictionary(uniqueKeysWithValues: checks.map { ($0.name, $0) })
+                }
+                let wires = try [false, true].map { acksByHand in
+                    let wire = try Wire(address, .quick)
+                    try wire.beginAsking()
+                    let isSilent: amqp_boolean_t = acksByHand ? 0 : 1
+                    _ = name.withBytes { name in
+                        amqp_basic_consume(
+                            wire.connection,
+                            1,
+                            name,
+                            amqp_bytes_t(),
+                            0,
+                            isSilent,
+                            0,
+                            amqp_table_t()
+                        )
+                    }
+                    return wire
+                }
+                // Policies and consumers come with the queue's statistics, some seconds later.
+                var checks = await audit(at: address)
+                while checks["queue.manual-acks"]?.verdict == .unreadable
+                    || checks["queue.delivery-limit"]?.verdict != .fail
+                { checks = await audit(at: address) }
+                #expect(checks["queue.manual-acks"]?.verdict == .fail)
+                #expect(checks["queue.manual-acks"]?.found == "1 of 2 consumers")
+                #expect(checks["queue.consumers"]?.verdict == .warn && checks["queue.overflow"]?.verdict == .pass)
+                #expect(checks["exchange.alternate"]?.found == "other")
+                for wire in wires { wire.close() }
+                try await server.order("stranger")
+                let stranger = try RabbitMQAddress("amqp://stranger:stranger@127.0.0.1:\(server.port)")
+                let refused = await audit(at: stranger)
+                for check in ["queue.type", "queue.delivery-limit", "queue.manual-acks", "exchange.alternate"] {
+                    #expect(refused[check]?.verdict == .unreadable, "\(check)")
+                    #expect(refused[check]?.found.contains("refuses 'stranger'") == true, "\(check)")
+                }
             }
         }
     }

@@ -35,6 +35,7 @@
                 "amqp://bob:geheim%4@h",
                 "amqp://bob:geheim@h/a/b", "amqp://bob:geheim@h?verify=verify_none", "amqps://bob:geheim@h?verify=no",
                 "amqps://bob:geheim@h?certfile=x", "amqp://bob:geheim@h?x", "amqps://bob:a?geheim=b@h",
+                "amqp://bob:1/geheim@h", "amqp://bob:1/geheim@h/v",
             ]
             for url in wrong {
                 let error = #expect(throws: RabbitMQError.self, "\(url)") { try RabbitMQAddress(url) }

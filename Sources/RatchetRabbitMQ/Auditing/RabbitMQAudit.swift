@@ -20,6 +20,9 @@
         public let managementPort: Int
         /// How long each step of asking may take.
         public let timeout: Duration
+        /// Whether the management API may be told the password though the address asks for TLS. Without, nothing could be read
+        /// of such a server.
+        public let sendsPasswordInClear: Bool
 
         /// An audit. Nothing happens before it reports.
         public init(
@@ -27,17 +30,19 @@
             exchange: String? = nil,
             at address: RabbitMQAddress,
             managementPort: Int = 15_672,
-            timeout: Duration = .seconds(10)
+            timeout: Duration = .seconds(10),
+            sendsPasswordInClear: Bool = false
         ) {
             self.queue = queue
             self.exchange = exchange
             self.address = address
             self.managementPort = managementPort
             self.timeout = timeout
+            self.sendsPasswordInClear = sendsPasswordInClear
         }
 
-        /// Looks at the queue, at its policies and consumers, and at a producer's and a pipeline's settings where they are
-        /// given.
+        /// Looks at the queue, at its policies and consumers, and at a producer's and a pipeline's settings: where those are
+        /// not given they could not be read.
         public func report(
             producer: AuditedChain.Producer? = nil,
             consumer: AuditedChain = AuditedChain()
@@ -45,7 +50,8 @@
             let (name, vhost) = (URLText.encoded(queue), URLText.encoded(address.virtualHost))
             let found = await read("/api/queues/\(vhost)/\(name)")
             var chain = consumer
-            chain.producer = producer
+            chain.producer = producer ?? .notGiven
+            chain.consumer = chain.consumer ?? .notGiven
             chain.topic = QueueChecks.topic(found)
             var checks = Audit.of(chain).checks + QueueChecks.of(found)
             if let exchange {
@@ -64,6 +70,12 @@
         }
 
         private func read(_ path: String) async -> AuditFact<JSON> {
+            guard !address.isEncrypted || sendsPasswordInClear else {
+                return .unreadable(
+                    "the management API is asked without TLS, and with amqps no password is sent in clear: "
+                        + "sendsPasswordInClear allows it"
+                )
+            }
             let client = ManagementClient(address: address, port: managementPort, timeout: timeout)
             do {
                 return .known(try await Asking.blocking { try client.get(path) })

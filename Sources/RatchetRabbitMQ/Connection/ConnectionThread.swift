@@ -51,7 +51,7 @@
         private func run() {
             while !role.isOver {
                 wakeup.clear()
-                let next = turn(at: configuration.time.monotonic())
+                let next = turn()
                 guard !role.isOver else { break }
                 switch next {
                 case .turn: continue
@@ -66,10 +66,13 @@
             role.end()
         }
 
-        private func turn(at now: Int64) -> Next {
+        private func turn() -> Next {
             do throws(RabbitMQError) {
+                var now = configuration.time.monotonic()
                 if wire == nil, role.wantsConnection, now >= retryAt {
                     wire = try Wire(address, configuration)
+                    // That may have taken as long as an answer may.
+                    now = configuration.time.monotonic()
                 }
                 wakeup.enter(wire?.descriptor)
                 defer { wakeup.leave() }
@@ -108,7 +111,7 @@
         private func waitUntilDue() {
             let now = configuration.time.monotonic()
             // Twice in each heartbeat's time the library looks after it.
-            var until = now + configuration.heartbeat.nanoseconds / 2
+            var until = now + (wire?.heartbeat ?? configuration.heartbeat).nanoseconds / 2
             if let deadline = role.deadline { until = min(until, deadline) }
             if wire == nil, role.wantsConnection { until = min(until, retryAt) }
             let milliseconds = (max(until, now) - now + 999_999) / 1_000_000

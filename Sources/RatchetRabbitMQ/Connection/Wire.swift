@@ -18,6 +18,8 @@
         let address: RabbitMQAddress
         /// The largest frame of either side, in bytes.
         let frameSize: Int
+        /// How often each side says that it is alive: what both have agreed on.
+        let heartbeat: Duration
         private var isBroken = false
 
         /// Connects and logs in; blocks the thread for the timeout, twice at the most. Throws ``RabbitMQError``.
@@ -35,6 +37,9 @@
             self.address = address
             descriptor = amqp_get_sockfd(connection)
             frameSize = Int(amqp_get_frame_max(connection))
+            let agreed = amqp_get_heartbeat(connection)
+            // 0: the server wants none.
+            heartbeat = agreed > 0 ? .seconds(Int64(agreed)) : configuration.heartbeat
         }
 
         deinit { amqp_destroy_connection(connection) }

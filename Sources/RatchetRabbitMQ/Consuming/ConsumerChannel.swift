@@ -67,6 +67,8 @@
         var identity: Identity?
         /// How often in a row it came to nothing before it consumed.
         private(set) var failures = 0
+        /// Whether the server has let it consume.
+        private(set) var hasConsumed = false
         var unacked = UnackedTags()
         var assembly: DeliveryAssembly
         private let maximumSize: Int
@@ -79,6 +81,14 @@
         }
 
         var isAssigned: Bool { stage == .assigned || stage == .consuming }
+        /// Whether it goes on only with the server's next answer.
+        var awaitsAnswer: Bool {
+            switch stage {
+            case .opening, .findingQueue, .settingPrefetch, .leaving: true
+            case .consuming: !hasConsumed
+            case .absent, .assigned: false
+            }
+        }
 
         /// When it has to be opened.
         var due: Int64? {
@@ -90,6 +100,7 @@
         mutating func open(at now: Int64) -> [Action] {
             guard let due, due <= now else { return [] }
             stage = .opening
+            hasConsumed = false
             unacked = UnackedTags()
             assembly = DeliveryAssembly(maximumSize: maximumSize)
             return [.open]
@@ -117,6 +128,7 @@
             case (.prefetchSet, .assigned), (.prefetchSet, .consuming): return [.passed]
             case (.consuming, .consuming):
                 failures = 0
+                hasConsumed = true
                 return []
             case (.cancelled, .consuming):
                 // Deliveries that are on their way may still come: nothing is taken from them.
@@ -138,6 +150,7 @@
         /// The connection is gone: it is opened with the next one.
         mutating func disconnect() {
             stage = .absent(until: .min)
+            hasConsumed = false
             identity = nil
         }
 

@@ -18,14 +18,15 @@
         private var isConnected = false
         private var hasOpened = false
         private var isFailed = false
-        /// When the channels have to be there or gone.
-        private var stageLimit: Int64?
+        /// When the server has to have answered what each channel waits for, and whether it was found late once.
+        private var limits: [(time: Int64, isLate: Bool)?]
 
         init(queues: [String], prefetch: UInt16, desk: ConsumerDesk, configuration: RabbitMQConfiguration) {
             self.desk = desk
             self.configuration = configuration
             self.prefetch = prefetch
             logger = configuration.logger
+            limits = queues.map { _ in nil }
             channels = queues.enumerated().map { index, queue in
                 ConsumerChannel(
                     number: UInt16(index + 1),
@@ -37,12 +38,12 @@
 
         var wantsConnection: Bool { !isOver }
         var isOver: Bool { isFailed || desk.isClosed }
-        var isEstablished: Bool { channels.contains { $0.isAssigned } }
+        var isEstablished: Bool { channels.contains { $0.hasConsumed } }
         var hasPlenty: Bool { channels.contains { $0.unacked.count >= Self.plenty } }
         var waitsForRoom: Bool { false }
         /// Without a connection no channel is due.
         var deadline: Int64? {
-            isConnected ? (channels.compactMap(\.due) + [stageLimit].compactMap(\.self)).min() : nil
+            isConnected ? (channels.compactMap(\.due) + limits.compactMap { $0?.time }).min() : nil
         }
 
         // MARK: What the server says
@@ -95,33 +96,37 @@
                 for request in requests { refuse(request) }
                 return false
             }
-            for index in channels.indices {
-                try perform(channels[index].open(at: now), index, wire, at: now)
+            var (taken, hasMore) = (0, false)
+            do throws(RabbitMQError) {
+                for index in channels.indices {
+                    try perform(channels[index].open(at: now), index, wire, at: now)
+                }
+                for request in requests {
+                    taken += 1
+                    try perform(request, wire, at: now)
+                }
+                for index in channels.indices where try isLate(index, at: now) { hasMore = true }
+            } catch {
+                // Nobody else knows of them any more.
+                for request in requests[taken...] { refuse(request) }
+                throw error
             }
-            for request in requests { try perform(request, wire, at: now) }
-            try checkStages(at: now)
-            return false
+            return hasMore
         }
 
-        /// A server that does not answer is as good as gone.
-        private func checkStages(at now: Int64) throws(RabbitMQError) {
-            let isWaiting = channels.contains {
-                switch $0.stage {
-                case .opening, .findingQueue, .settingPrefetch, .leaving: true
-                case .absent, .assigned, .consuming: false
-                }
+        /// A server that does not answer a channel is as good as gone, whatever it answers others: throws, but for the first
+        /// time, as the answer of a while ago may only have to be read.
+        private func isLate(_ index: Int, at now: Int64) throws(RabbitMQError) -> Bool {
+            guard channels[index].awaitsAnswer || settlements.wait(for: index) else {
+                limits[index] = nil
+                return false
             }
-            guard isWaiting || !settlements.isEmpty else {
-                stageLimit = nil
-                return
-            }
-            guard let limit = stageLimit else {
-                stageLimit = now + configuration.timeout.nanoseconds
-                return
-            }
-            guard now < limit else {
-                throw RabbitMQError(.timedOut, "the server has not answered within \(configuration.timeout)")
-            }
+            let timeout = configuration.timeout
+            let limit = limits[index] ?? (now + timeout.nanoseconds, false)
+            limits[index] = (limit.time, now >= limit.time)
+            guard limit.isLate else { return now >= limit.time }
+            let queue = channels[index].queue
+            throw RabbitMQError(.timedOut, "the server has not answered for '\(queue)' within \(timeout)")
         }
 
         private func perform(
@@ -131,6 +136,7 @@
             at now: Int64
         ) throws(RabbitMQError) {
             let number = channels[index].number
+            if !actions.isEmpty { limits[index] = nil }
             for action in actions {
                 switch action {
                 case .open: try wire.openChannel(number)
@@ -144,7 +150,6 @@
                 case .passed: settlements.passed(channel: index)
                 }
             }
-            stageLimit = nil
         }
 
         /// Unique within a channel, which has one consumer.
@@ -248,7 +253,7 @@
                 }
                 channels[index].disconnect()
             }
-            stageLimit = nil
+            limits = limits.map { _ in nil }
             isConnected = false
             let isFatal = [.accessRefused, .tooLarge, .invalidAddress, .protocolViolation].contains(error.code)
             if !hasOpened || isFatal {

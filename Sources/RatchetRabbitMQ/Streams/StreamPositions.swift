@@ -120,6 +120,8 @@
                 case .method(Self.channel, .confirmed): return
                 case .method(Self.channel, .nacked):
                     throw broken(RabbitMQError(.nacked, "queue '\(queue)' does not take a position, \(address)"))
+                case .method(_, .blocked(let reason)):
+                    throw broken(RabbitMQError(.refused, "the server takes no position: \(reason), \(address)"))
                 default: break
                 }
             }

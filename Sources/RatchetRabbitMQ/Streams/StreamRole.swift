@@ -11,6 +11,8 @@
             var identity: ConsumerChannel.Identity?
             /// What is expected of it; nil before it was started.
             var assembly: StreamAssembly?
+            /// Whether the server has let it consume.
+            var hasConsumed = false
             /// Deliveries that were not acked yet, by the offset of their last message.
             var unacked: [(offset: Int64, tag: UInt64)] = []
         }
@@ -49,7 +51,7 @@
 
         var wantsConnection: Bool { !isOver }
         var isOver: Bool { isFailed || desk.isClosed }
-        var isEstablished: Bool { isConnected }
+        var isEstablished: Bool { consumers.contains { $0.hasConsumed } }
         var hasPlenty: Bool { false }
         var waitsForRoom: Bool { false }
         var deadline: Int64? { nil }
@@ -165,6 +167,8 @@
             case .method(let number, .cancelled):
                 guard index(of: number) != nil else { return }
                 throw RabbitMQError(.disconnected, "the server has cancelled a consumer, \(wire.address)")
+            case .method(let number, .consuming):
+                if let index = index(of: number) { consumers[index].hasConsumed = true }
             case .method: return
             }
         }
@@ -196,6 +200,7 @@
                 if let identity = consumers[index].identity { desk.lost(identity.partition) }
                 consumers[index].identity = nil
                 consumers[index].assembly = nil
+                consumers[index].hasConsumed = false
                 consumers[index].unacked = []
             }
             isConnected = false

@@ -20,6 +20,12 @@
 
     /// Questions about streams, by consuming from them: the protocol has no others. For connections on which nothing else
     /// happens, as with all questions; heartbeats are kept meanwhile.
+    extension RabbitMQError {
+        fileprivate static func unasked(_ channel: UInt16, _ address: RabbitMQAddress) -> RabbitMQError {
+            RabbitMQError(.protocolViolation, "a delivery by channel \(channel), which consumes nothing, \(address)")
+        }
+    }
+
     extension Wire {
         /// The first of their channels, one for each stream: behind that of other questions.
         private static let firstChannel: UInt16 = 2
@@ -64,8 +70,10 @@
                     try awaitAnswer(prefetch: 1, channel)
                 }
                 while found.contains(nil), let delivery = try nextDelivery(within: emptyAfter) {
+                    guard let index = channels.firstIndex(of: delivery.channel) else {
+                        throw broken(.unasked(delivery.channel, address))
+                    }
                     // Others may come behind the first one.
-                    let index = Int(delivery.channel - Self.firstChannel)
                     found[index] = found[index] ?? delivery.offset
                 }
             }
@@ -93,6 +101,7 @@
                 try awaitAnswer(prefetch: Self.prefetch, channel)
                 while let next = try nextDelivery(within: .zero) { (last, hasMore) = (next, true) }
             }
+            guard last.channel == channel else { throw broken(.unasked(last.channel, address)) }
             try end([channel])
             return last.offset
         }

@@ -189,6 +189,10 @@
             case fanout
             /// By patterns of the routing key.
             case topic
+            /// By a hash of the routing key: all messages of a key go to the same queue, for as long as the bindings stay as they
+            /// are. A binding's own routing key is how many shares of the keys its queue gets: `1`. The server needs the plugin
+            /// `rabbitmq_consistent_hash_exchange`.
+            case consistentHash = "x-consistent-hash"
         }
 
         /// Its name, 1 to 255 bytes.
