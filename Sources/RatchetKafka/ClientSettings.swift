@@ -110,8 +110,11 @@
             )
         }
 
-        // The default of 100,000 makes a fast consumer stand still for a second at a time.
-        private static let consuming: KafkaSettings = ["queued.min.messages": "1000000", "check.crcs": "true"]
+        // The default of 100,000 makes a fast consumer stand still for a second at a time. What bounds memory is the other one,
+        // for each partition by itself: a quarter of its default.
+        private static let consuming: KafkaSettings = [
+            "queued.min.messages": "1000000", "queued.max.messages.kbytes": "16384", "check.crcs": "true",
+        ]
 
         private static let consumerReasons = [
             "enable.auto.commit": "only what is durable in the ledger is committed",
