@@ -29,17 +29,20 @@
             guard total >= consumer.messages, statistics.duplicates == 0 else {
                 throw ValidationError("\(statistics), \(total) in the balances")
             }
-            print("{\"rate\":\(Int(Double(consumer.messages) / seconds))}")
+            print("{\"rate\":\(Int(1 / seconds))}")
             await ledger.close()
         }
 
-        /// Seconds from the first message until so many are durable.
+        /// Seconds for each message, from when as many are durable as may be in flight until all are: at both moments the acks
+        /// of the last ones are on their way.
         private func time(_ pipeline: Pipeline<Message>) async throws -> Double {
             let clock = ContinuousClock()
-            while pipeline.statistics.delivered == 0 { try await clock.sleep(for: .microseconds(200)) }
-            let start = clock.now
-            while pipeline.statistics.processed < consumer.messages { try await clock.sleep(for: .milliseconds(10)) }
-            return (clock.now - start) / .seconds(1)
+            func settled(_ count: Int) async throws -> (count: Int, at: ContinuousClock.Instant) {
+                while pipeline.statistics.processed < count { try await clock.sleep(for: .milliseconds(1)) }
+                return (pipeline.statistics.processed, clock.now)
+            }
+            let (first, last) = (try await settled(consumer.prefetch), try await settled(consumer.messages))
+            return (last.at - first.at) / .seconds(1) / Double(last.count - first.count)
         }
 
         private func pipeline(_ ledger: Ledger, _ balances: StateTable<UInt64, Int>) throws -> Pipeline<Message> {
