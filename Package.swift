@@ -311,4 +311,10 @@ if let tests = Context.environment["RATCHET_TEST_TARGETS"]?.split(separator: " "
         target.type == .executable || target.type == .test && !tests.contains(target.name)
             || others.contains(target.name)
     }
+    // Files of these, as TARGET/PATH.
+    for file in Context.environment["RATCHET_OTHER_TESTS"]?.split(separator: " ").map(String.init) ?? [] {
+        for target in package.targets where file.hasPrefix(target.name + "/") {
+            target.exclude.append(String(file.dropFirst(target.name.count + 1)))
+        }
+    }
 }
