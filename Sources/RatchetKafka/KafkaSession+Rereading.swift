@@ -4,9 +4,10 @@
     import Synchronization
 
     extension KafkaSession: RereadableSession {
-        /// Messages that the partition's log still holds, up to 1,000 of them; see ``/Ratchet/RereadableSession``: what it does
-        /// not hold any more is left out, with a warning. Waits while the partition's leader cannot be reached. Meanwhile the member stays one, for as long as nothing is to be
-        /// told to it, and then for ``KafkaConfiguration/rebalanceTimeout``.
+        /// Messages that the partition's log still holds, up to 1,000 of them; see ``/Ratchet/RereadableSession``: what it
+        /// does not hold any more is left out, with a warning. Waits while the partition's leader cannot be reached.
+        /// Meanwhile the member stays one, for as long as nothing is to be told to it, and then for
+        /// ``KafkaConfiguration/rebalanceTimeout``.
         ///
         /// Throws ``/Ratchet/SourceError``: `notAssigned`, `corrupted`; ``KafkaError`` when it cannot be read;
         /// `CancellationError` when cancelled.

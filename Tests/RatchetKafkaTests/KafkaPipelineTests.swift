@@ -12,14 +12,14 @@
         func brokersDownAndUp() async throws {
             let cluster = try MockCluster()
             let topic = try await cluster.newTopic(partitions: 2)
-            let group = MockCluster.newName("group")
+            let name = MockCluster.newName("group")
             // The first and the second lead, the third coordinates the group: it needs each of them.
-            for order in ["leader \(topic) 0 1", "leader \(topic) 1 2", "coordinator \(group) 3"] {
+            for order in ["leader \(topic) 0 1", "leader \(topic) 1 2", "coordinator \(name) 3"] {
                 try cluster.process.tell(order)
             }
             let scratch = try ScratchLedger()
             let log = LogRecorder()
-            let pipeline = try await CountingPipeline.make(cluster, topic, group, scratch.ledger, logger: log.logger)
+            let pipeline = try await CountingPipeline.make(cluster, topic, name, scratch.ledger, logger: log.logger)
             try await withThrowingTaskGroup { group in
                 group.addTask { try await pipeline.run() }
                 var sent = 0

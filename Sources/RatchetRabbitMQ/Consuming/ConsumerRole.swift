@@ -105,7 +105,7 @@
                     taken += 1
                     try perform(request, wire, at: now)
                 }
-                for index in channels.indices where try isLate(index, at: now) { hasMore = true }
+                for index in channels.indices where try checkAnswer(index, at: now) { hasMore = true }
             } catch {
                 // Nobody else knows of them any more.
                 for request in requests[taken...] { refuse(request) }
@@ -114,10 +114,10 @@
             return hasMore
         }
 
-        /// A server that does not answer a channel is as good as gone, whatever it answers others: throws, but for the first
-        /// time, as the answer of a while ago may only have to be read.
-        private func isLate(_ index: Int, at now: Int64) throws(RabbitMQError) -> Bool {
-            guard channels[index].awaitsAnswer || settlements.wait(for: index) else {
+        /// A server that does not answer a channel is as good as gone, whatever it answers others: throws. Returns true
+        /// the first time that it is late: the answer may have come and only have to be read.
+        private func checkAnswer(_ index: Int, at now: Int64) throws(RabbitMQError) -> Bool {
+            guard channels[index].awaitsAnswer || settlements.areOpen(channel: index) else {
                 limits[index] = nil
                 return false
             }

@@ -20,8 +20,8 @@
     /// for as many messages as ``prefetch`` says. A handler that never does it in time comes to an end by the queue's
     /// ``RabbitMQQueue/deliveryLimit`` alone.
     ///
-    /// Deliveries that a quorum queue has counted are attempts. It counts all that was prefetched when a consumer ends, dies or
-    /// loses its connection, also what no handler had begun: let the ``/Ratchet/RetryPolicy/attempts`` of a pipeline be more than
+    /// Deliveries that a quorum queue has counted are attempts. It counts all that was prefetched when a consumer ends,
+    /// dies or loses its connection, also what no handler had begun: let ``/Ratchet/RetryPolicy/attempts`` be more than
     /// the handler needs by as many of these as a message may wait through. What has used them up is tried once more.
     ///
     /// A stream is not a queue, see ``RabbitMQStreamSubscription``: named here it would deliver nothing of what was sent to it

@@ -17,7 +17,7 @@
         private var channels: [Int: Deque<Waiting>] = [:]
 
         /// Whether any waits for an answer of the channel.
-        func wait(for channel: Int) -> Bool { channels[channel] != nil }
+        func areOpen(channel: Int) -> Bool { channels[channel] != nil }
 
         /// Waits for one answer of each channel; one that is named twice answers twice.
         mutating func begin(_ continuation: CheckedContinuation<Void, any Error>, channels places: [Int]) {

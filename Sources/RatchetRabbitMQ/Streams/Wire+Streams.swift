@@ -18,14 +18,14 @@
         }
     }
 
-    /// Questions about streams, by consuming from them: the protocol has no others. For connections on which nothing else
-    /// happens, as with all questions; heartbeats are kept meanwhile.
     extension RabbitMQError {
         fileprivate static func unasked(_ channel: UInt16, _ address: RabbitMQAddress) -> RabbitMQError {
             RabbitMQError(.protocolViolation, "a delivery by channel \(channel), which consumes nothing, \(address)")
         }
     }
 
+    /// Questions about streams, by consuming from them: the protocol has no others. For connections on which nothing else
+    /// happens, as with all questions; heartbeats are kept meanwhile.
     extension Wire {
         /// The first of their channels, one for each stream: behind that of other questions.
         private static let firstChannel: UInt16 = 2
