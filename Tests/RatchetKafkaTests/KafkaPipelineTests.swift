@@ -17,6 +17,7 @@
             for order in ["leader \(topic) 0 1", "leader \(topic) 1 2", "coordinator \(name) 3"] {
                 try cluster.process.tell(order)
             }
+            let coordinator = "GroupCoordinator: \(cluster.process.servers.split(separator: ",")[2])"
             let scratch = try ScratchLedger()
             let log = LogRecorder()
             let pipeline = try await CountingPipeline.make(cluster, topic, name, scratch.ledger, logger: log.logger)
@@ -27,12 +28,16 @@
                     let messages = (sent..<sent + 50).map { OutgoingMessage.text("\($0)", to: topic, key: "\($0 % 7)") }
                     try await cluster.produce(Array(messages[..<25]) + messages[..<15])
                     sent += 50
-                    // Once something is settled it is connected to the leaders; to the coordinator it may not be again.
+                    // Once something is settled it is connected to the leaders. The coordinator it may know as that alone, and
+                    // may not have found again after it was away.
                     await pipeline.settled(through: try await cluster.ends(of: topic, partitions: 2))
                     let noticed = brokers.filter { $0 != 3 || brokers == [3] }
-                        .map { log.next(with: "/\($0): Disconnected") }
+                        .map { log.next(with: "\($0 == 3 ? coordinator : "/\($0)"): Disconnected") }
                     for broker in brokers { try cluster.process.tell("down \(broker)") }
-                    for latch in noticed { await latch.wait() }
+                    for latch in noticed {
+                        let isNoticed = await latch.wait(atMost: .seconds(60), clock: ContinuousClock())
+                        #expect(isNoticed, "\(brokers) are not missed: \(log.lines.suffix(20))")
+                    }
                     // What is sent while they are away is there when they are back.
                     async let producing: Void = cluster.produce(Array(messages[25...]))
                     for broker in brokers { try cluster.process.tell("up \(broker)") }
