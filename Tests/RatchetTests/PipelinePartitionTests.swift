@@ -223,4 +223,43 @@ struct PipelinePartitionTests {
         #expect(try bench.ledger.totals().processed == 6)
         #expect(second.calls.contains(.start(.orders, at: 3)))
     }
+
+    @Test("Of a partition that is lost while the ledger settles its messages nothing is kept for a commit")
+    func lostWhileSettling() async throws {
+        let bench = try PipelineBench()
+        let source = ScriptedSource()
+        let (started, gate) = (Latch(), Gate())
+        let run = PipelineRun<Message>(
+            name: "tests",
+            source: source,
+            ledger: bench.ledger,
+            sink: nil,
+            intake: Intake(
+                decoder: .raw,
+                keys: .messageID,
+                fingerprint: bench.ledger.journal.fingerprint,
+                ordering: nil
+            ),
+            handler: .inWriter { _, _ in
+                started.open()
+                gate.wait()
+            },
+            configuration: PipelineBench.configuration,
+            progress: Progress()
+        )
+        async let ended: Void = run.run()
+        await source.assign()
+        try source.deliver(Self.samples(0..<1))
+        await started.wait()
+        source.say(.lost([.orders]))
+        await source.untilHeard()
+        #expect(run.leases(of: [.orders]).isEmpty)
+        gate.open()
+        // Behind the piece.
+        try await bench.ledger.writer.write { _ in }
+        #expect(run.state.withLock { $0.owned.isEmpty })
+        source.say(.closed)
+        try await ended
+        #expect(source.committed() == nil)
+    }
 }

@@ -11,7 +11,7 @@ extension PipelineRun {
         for (entry, outcome) in zip(entries, outcomes) {
             switch outcome {
             case .processed, .duplicate, .redelivered, .deadLettered, .discarded:
-                state.unacked[entry.batch.lease.slot, default: []].append(entry.offset)
+                state.owned[entry.batch.lease.slot]?.unacked.append(entry.offset)
             case .deferred, .failed, .stopped, .fenced: break
             }
         }
@@ -37,10 +37,10 @@ extension PipelineRun {
             // The keys are in the ledger: what comes again is known by them, and nothing is lost.
             logger.warning("acks failed, tried again later", metadata: [LogKeys.error: "\(error)"])
             state.withLock { state in
-                for (lease, ack) in pending where !lease.isFenced && state.drains[lease.slot] != nil {
-                    state.unacked[lease.slot, default: []] += ack.tags
-                    if state.uncommitted[lease.slot] == nil {
-                        state.uncommitted[lease.slot] = ack.through.map { $0 + 1 }
+                for (lease, ack) in pending where !lease.isFenced {
+                    state.owned[lease.slot]?.unacked += ack.tags
+                    if state.owned[lease.slot]?.uncommitted == nil {
+                        state.owned[lease.slot]?.uncommitted = ack.through.map { $0 + 1 }
                     }
                 }
             }
@@ -67,8 +67,10 @@ extension PipelineRun {
     private func takeUnacked() -> [(lease: PartitionLease, ack: QueueAck)] {
         state.withLock { state in
             state.scheduler.leases.compactMap { lease in
-                let watermark = state.uncommitted.removeValue(forKey: lease.slot)
-                let tags = (state.unacked.removeValue(forKey: lease.slot) ?? []).filter { $0 >= watermark ?? 0 }
+                let watermark = state.owned[lease.slot]?.uncommitted.take()
+                let unacked = state.owned[lease.slot]?.unacked ?? []
+                state.owned[lease.slot]?.unacked = []
+                let tags = unacked.filter { $0 >= watermark ?? 0 }
                 guard watermark != nil || !tags.isEmpty else { return nil }
                 let ack = QueueAck(
                     partition: lease.partition,

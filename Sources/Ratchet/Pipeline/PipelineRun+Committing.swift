@@ -69,9 +69,7 @@ extension PipelineRun {
         let metadata = CommitMetadata(ledger: ledger.id, epoch: ledger.epoch).description
         let pending = state.withLock { state in
             let leases = state.scheduler.leases
-            let pending = leases.compactMap { lease in state.uncommitted[lease.slot].map { (lease, $0) } }
-            for (lease, _) in pending { state.uncommitted[lease.slot] = nil }
-            return pending
+            return leases.compactMap { lease in state.owned[lease.slot]?.uncommitted.take().map { (lease, $0) } }
         }
         guard !pending.isEmpty else { return }
         let commits = pending.map { lease, offset in
@@ -89,8 +87,8 @@ extension PipelineRun {
             // The ledger knows better than the broker: nothing is lost, and the next commit carries the position on.
             logger.warning("commit failed, tried again later", metadata: [LogKeys.error: "\(error)"])
             state.withLock { state in
-                for (lease, offset) in pending where !lease.isFenced && state.uncommitted[lease.slot] == nil {
-                    state.uncommitted[lease.slot] = offset
+                for (lease, offset) in pending where !lease.isFenced && state.owned[lease.slot]?.uncommitted == nil {
+                    state.owned[lease.slot]?.uncommitted = offset
                 }
             }
         }

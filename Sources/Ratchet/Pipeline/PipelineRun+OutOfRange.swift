@@ -48,7 +48,7 @@ extension PipelineRun {
         else { return }
         noteLost(lost, of: lease.partition)
         state.withLock { state in
-            if state.scheduler.isRunning(slot: lease.slot) { state.uncommitted[lease.slot] = position }
+            if state.scheduler.isRunning(slot: lease.slot) { state.owned[lease.slot]?.uncommitted = position }
         }
         progress.reached([(lease.partition, position)])
         try await session.start(lease.partition, at: position, generation: lease.generation)

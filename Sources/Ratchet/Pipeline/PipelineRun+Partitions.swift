@@ -8,6 +8,24 @@ import Synchronization
 #endif
 
 extension PipelineRun {
+    /// What is to be done for a partition that is assigned.
+    struct OwnedPartition {
+        /// Opened when nothing of it is in flight any more, or it is gone.
+        let drain = Latch()
+        /// Its position that is durable and not yet committed.
+        var uncommitted: Int64?
+        /// Of a queue's channel: tags that are durable and not yet acked.
+        var unacked: [Int64] = []
+    }
+
+    private func own(_ lease: PartitionLease, uncommitted: Int64? = nil) {
+        change { (state: inout State) in
+            clearDesk(&state)
+            state.scheduler.add(lease)
+            state.owned[lease.slot] = OwnedPartition(uncommitted: uncommitted)
+        }
+    }
+
     /// Starts partitions that were assigned, or has those stand still that must not be started.
     func begin(_ assignments: [Assignment], _ session: any SourceSession) async throws {
         var ready = assignments
@@ -134,11 +152,8 @@ extension PipelineRun {
             throw error
         }
         try await adopt(assignment, at: lease.startOffset, session)
-        change { $0.add(lease) }
-        state.withLock { state in
-            state.drains[slot] = Latch()
-            if assignment.committed?.offset != lease.startOffset { state.uncommitted[slot] = lease.startOffset }
-        }
+        let isCommitted = assignment.committed?.offset == lease.startOffset
+        own(lease, uncommitted: isCommitted ? nil : lease.startOffset)
         progress.reached([(partition, lease.startOffset)])
         logger.info(
             "partition assigned",
@@ -162,8 +177,7 @@ extension PipelineRun {
             slot: slot,
             startingAt: assignment.log.lowerBound
         )
-        change { $0.add(lease) }
-        state.withLock { $0.drains[slot] = Latch() }
+        own(lease)
         logger.info(
             "channel assigned",
             metadata: [

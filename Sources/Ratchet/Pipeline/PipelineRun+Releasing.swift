@@ -26,21 +26,26 @@ extension PipelineRun {
         noteStopped(partitions, nil)
         let leases = leases(of: partitions)
         for lease in leases { lease.fence() }
-        change { scheduler in
-            for lease in leases { scheduler.remove(slot: lease.slot) }
-        }
-        state.withLock { state in
-            for lease in leases {
-                state.drains[lease.slot]?.open()
-                state.drains[lease.slot] = nil
-                state.uncommitted[lease.slot] = nil
-                state.unacked[lease.slot] = nil
-            }
-        }
+        remove(leases)
         logger.warning(
             "partitions lost: what was running for them will be run again, here or by another member",
             metadata: [LogKeys.count: "\(partitions.count)"]
         )
+    }
+
+    /// Whoever waits for a drain of them, as the end of the run may, waits no longer.
+    private func remove(_ leases: [PartitionLease]) {
+        change { scheduler in
+            for lease in leases { scheduler.remove(slot: lease.slot) }
+        }
+        state.withLock { state in
+            for lease in leases { state.owned.removeValue(forKey: lease.slot)?.drain.open() }
+        }
+        // A queue's channels do not come again.
+        guard source.model == .queue else { return }
+        paused.withLock { paused in
+            for lease in leases { paused.remove(lease.partition) }
+        }
     }
 
     func leases(of partitions: [TopicPartition]) -> [PartitionLease] {
@@ -71,7 +76,7 @@ extension PipelineRun {
     }
 
     private func waitForDrains(of leases: [PartitionLease], within limit: Duration) async -> Bool {
-        let latches = state.withLock { state in leases.compactMap { state.drains[$0.slot] } }
+        let latches = state.withLock { state in leases.compactMap { state.owned[$0.slot]?.drain } }
         return await withTaskGroup(of: Bool.self) { group in
             group.addTask {
                 for latch in latches { await latch.wait() }
@@ -115,18 +120,7 @@ extension PipelineRun {
         }
         await commit(session)
         await giveBack(behind, session)
-        change { scheduler in
-            for lease in leases { scheduler.remove(slot: lease.slot) }
-        }
-        state.withLock { state in
-            for lease in leases {
-                // The end of the run may wait for it as well.
-                state.drains[lease.slot]?.open()
-                state.drains[lease.slot] = nil
-                state.uncommitted[lease.slot] = nil
-                state.unacked[lease.slot] = nil
-            }
-        }
+        remove(leases)
         return isFenced
     }
 }

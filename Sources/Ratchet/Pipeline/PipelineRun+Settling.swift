@@ -49,7 +49,7 @@ extension PipelineRun {
         for action in actions {
             switch action {
             case .pause(let partition), .resume(let partition): tellWhetherPaused(partition)
-            case .drained(let slot): state.withLock { $0.drains[slot] }?.open()
+            case .drained(let slot): state.withLock { $0.owned[slot] }?.drain.open()
             case .idle(let slot): state.withLock { $0.idles.removeValue(forKey: slot) }?.open()
             }
         }
@@ -78,7 +78,9 @@ extension PipelineRun {
                 state.isSubmitting = true
                 #if BrokenVariants
                     if BrokenVariant.commitBeforeSync.isOn {
-                        for entry in piece.entries { state.uncommitted[entry.batch.lease.slot] = entry.offset + 1 }
+                        for entry in piece.entries {
+                            state.owned[entry.batch.lease.slot]?.uncommitted = entry.offset + 1
+                        }
                     }
                 #endif
                 return piece
@@ -114,18 +116,15 @@ extension PipelineRun {
             let returned = ReturnedMessages(entries, report.outcomes)
             let now = ledger.configuration.time.monotonic()
             if report.published > 0 { ledger.outbox.committed(report.published) }
-            state.withLock { state in
-                for (lease, watermark) in report.watermarks { state.uncommitted[lease.slot] = watermark }
-                if source.model == .queue { noteUnacked(entries, report.outcomes, &state) }
-            }
-            if source.model == .queue { acking.tell() }
             let isToBeReported = change { (state: inout State) in
+                for (lease, watermark) in report.watermarks { state.owned[lease.slot]?.uncommitted = watermark }
+                if source.model == .queue { noteUnacked(entries, report.outcomes, &state) }
                 let isToBeReported = limitIntake(&state, isWindowFull: report.isWindowFull)
                 state.scheduler.returned(piece: piece, returned) { self.retryTime(of: $0, now: now) }
                 return isToBeReported
             }
             if isToBeReported { reportFullOutbox() }
-            guard source.model == .log else { return }
+            if source.model == .queue { return acking.tell() }
             progress.reached(report.watermarks.map { ($0.lease.partition, $0.watermark) })
         }
     }

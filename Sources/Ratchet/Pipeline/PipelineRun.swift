@@ -10,13 +10,10 @@ final class PipelineRun<Payload: Sendable>: Sendable {
     struct State {
         var scheduler: Scheduler
         var idle: [CheckedContinuation<SettlementEntry?, Never>] = []
-        var drains: [Int: Latch] = [:]
+        /// By slot: of what is not ours any more, nothing is noted.
+        var owned: [Int: OwnedPartition] = [:]
         /// Opened when nothing of a slot is in flight.
         var idles: [Int: Latch] = [:]
-        /// Durable and not yet committed positions, by slot.
-        var uncommitted: [Int: Int64] = [:]
-        /// Of a queue's channels: durable and not yet acked tags, by slot.
-        var unacked: [Int: [Int64]] = [:]
         var isSubmitting = false
         var isEnding = false
         var nextWaiter = 1
