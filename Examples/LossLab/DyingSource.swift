@@ -10,6 +10,7 @@ struct DyingSource<Base: Source>: Source {
     var group: String { base.group }
     var system: String { base.system }
     var model: SourceModel { base.model }
+    var inFlightLimit: Int? { base.inFlightLimit }
 
     func open() async throws -> any SourceSession { DyingSession(base: try await base.open()) }
 }

@@ -245,6 +245,7 @@ import Testing
         #expect((await refusal(QueueSettings(deliveryLimit: 3)) as? BrokerError)?.code == .invalidArgument)
         #expect((await refusal(QueueSettings(deadLetterTopic: "none")) as? SourceError)?.code == .unknownTopic)
         #expect((await refusal(QueueSettings(), prefetch: 0) as? BrokerError)?.code == .invalidArgument)
+        #expect(broker.subscribe(toQueues: "t", as: "g", prefetch: 7).inFlightLimit == 7)
         var wide = QueueSettings()
         wide.spread = 32_769
         #expect((await refusal(wide) as? BrokerError)?.code == .invalidArgument)

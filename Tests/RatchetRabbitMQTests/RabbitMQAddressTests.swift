@@ -54,5 +54,11 @@
                 #expect(throws: RabbitMQError.self, "\(url)") { try RabbitMQAddress.withQueue(url) }
             }
         }
+
+        @Test("A queue's prefetch is what a pipeline may have in flight of it")
+        func inFlightLimit() throws {
+            let address = try RabbitMQAddress("amqp://")
+            #expect(try RabbitMQSubscription(to: "orders", at: address, as: "billing", prefetch: 7).inFlightLimit == 7)
+        }
     }
 #endif

@@ -115,7 +115,8 @@ struct PipelineEndTests {
             { $0.partitionInFlight = 0 }, { $0.batchesInFlight = 0 }, { $0.outboxBatch = 0 },
             { $0.outboxBytes = 0 }, { $0.outboxBacklog = 0 },
             { $0.commitInterval = .zero },
-            { $0.drainTimeout = .seconds(-1) },
+            { $0.drainTimeout = .seconds(-1) }, { $0.batchDelay = .seconds(-1) },
+            { $0.transactionDelay = .seconds(-1) }, { $0.transactionDelay = .seconds(3601) }, { $0.burst = 0 },
         ]
         for change in changes {
             var configuration = PipelineBench.configuration

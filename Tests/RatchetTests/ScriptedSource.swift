@@ -28,6 +28,7 @@ final class ScriptedSource: Source, RereadableSession {
     let cluster = "test"
     let group = "billing"
     let system = "ratchet"
+    let inFlightLimit: Int?
     /// Runs before a commit is taken.
     let committing: @Sendable ([OffsetCommit]) async throws -> Void
     /// The records that can be read again.
@@ -37,10 +38,12 @@ final class ScriptedSource: Source, RereadableSession {
     private let state = Mutex(State())
 
     init(
+        inFlightLimit: Int? = nil,
         records: @escaping @Sendable (Int64) -> SampleMessage? = { _ in nil },
         rereading: @escaping @Sendable (Int64) throws -> Void = { _ in },
         committing: @escaping @Sendable ([OffsetCommit]) async throws -> Void = { _ in }
     ) {
+        self.inFlightLimit = inFlightLimit
         self.records = records
         self.rereading = rereading
         self.committing = committing

@@ -41,7 +41,8 @@ struct SimulatedShell {
             bytes: random.below(4000) + 1,
             pieceMessages: random.below(20) + 1,
             pieces: random.below(3) + 1,
-            linger: Int64(random.below(3) * random.below(20))
+            linger: Int64(random.below(3) * random.below(20)),
+            many: random.below(20)
         )
         scheduler = Scheduler(execution: execution, ordering: ordering, limits: limits)
         partitions = []
@@ -274,6 +275,11 @@ struct SimulatedShell {
             for partition in partitions where partition.lease != nil && partition.isPaused {
                 problems.append("\(partition.name) is paused for nothing")
             }
+        }
+        // Nothing else would have what waits looked at again.
+        if writer.pieces.isEmpty, !scheduler.hasFailed, !scheduler.settling.isEmpty, !scheduler.hasPiece {
+            let due = scheduler.nextDue ?? .max
+            if due > scheduler.now + limits.linger { problems.append("what waits for the ledger is due at \(due)") }
         }
         if total != scheduler.inFlight { problems.append("\(scheduler.inFlight) in flight, \(total) in partitions") }
     }

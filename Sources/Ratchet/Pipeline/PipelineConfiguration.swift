@@ -9,7 +9,7 @@ public struct PipelineConfiguration: Sendable {
     /// How many async handlers run at once, 1 or more. Default: 16. Transactional handlers run one at a time.
     public var concurrency = 16
     /// How many messages of one partition may be in flight (delivered and not yet durable), 1 or more; a partition over
-    /// it is paused. What one fetch brings comes on top. Default: 4,096.
+    /// it is paused. What one fetch brings comes on top. Of a queue it is its source's prefetch instead. Default: 4,096.
     public var partitionInFlight = 4_096
     /// How many messages may be in flight in all, 1 or more. Default: 16,384.
     public var inFlight = 16_384
@@ -19,9 +19,16 @@ public struct PipelineConfiguration: Sendable {
     public var batch = 4_000
     /// How many such batches may be on their way to the ledger, 1 or more. Default: 2.
     public var batchesInFlight = 2
-    /// How long finished async messages may wait for more to share their transaction, while others are ready to run.
-    /// Default: 2 ms.
+    /// How long finished async messages may wait for more to share their transaction, 1 hour or less, while others are
+    /// ready to run. Default: 2 ms.
     public var batchDelay: Duration = .milliseconds(2)
+    /// How long messages of transactional handlers may wait for more to share their transaction, 1 hour or less, while the
+    /// ledger has no others of this pipeline: until there is half of ``batch``, or a quarter of what may be in flight if that
+    /// is less. They wait only while they come fast: right behind ``burst`` or more, and with no pause of half of this
+    /// between them. Default: 10 ms.
+    public var transactionDelay: Duration = .milliseconds(10)
+    /// After how many messages, settled without a break, others are expected to come fast, 1 or more. Default: 256.
+    public var burst = 256
     /// What becomes of failed messages. Default: 10 attempts, 1 s doubling to 30 s, then a dead letter.
     public var retries = RetryPolicy()
     /// How the outbox tries again to send; it never gives up, so only the delays count. Default: 100 ms doubling to 30
@@ -67,7 +74,8 @@ public struct PipelineConfiguration: Sendable {
         let positive = [
             ("concurrency", concurrency), ("partitionInFlight", partitionInFlight), ("inFlight", inFlight),
             ("inFlightBytes", inFlightBytes), ("batch", batch), ("batchesInFlight", batchesInFlight),
-            ("outboxBatch", outboxBatch), ("outboxBytes", outboxBytes), ("outboxBacklog", outboxBacklog),
+            ("burst", burst), ("outboxBatch", outboxBatch),
+            ("outboxBytes", outboxBytes), ("outboxBacklog", outboxBacklog),
         ]
         for (name, value) in positive where value < 1 {
             throw PipelineError(.invalidConfiguration, "\(name) is \(value), it must be 1 or more")
@@ -75,22 +83,28 @@ public struct PipelineConfiguration: Sendable {
         guard batch <= 16_384 else {
             throw PipelineError(.invalidConfiguration, "batch is \(batch), it must be 16,384 or less")
         }
-        guard commitInterval > .zero, drainTimeout >= .zero, batchDelay >= .zero else {
+        guard commitInterval > .zero, drainTimeout >= .zero else {
             throw PipelineError(
                 .invalidConfiguration,
-                "commitInterval \(commitInterval) must be above zero, drainTimeout \(drainTimeout) and batchDelay \(batchDelay) not below"
+                "commitInterval \(commitInterval) must be above zero and drainTimeout \(drainTimeout) not below"
             )
+        }
+        for (name, delay) in [("batchDelay", batchDelay), ("transactionDelay", transactionDelay)]
+        where delay < .zero || delay > .seconds(3600) {
+            throw PipelineError(.invalidConfiguration, "\(name) is \(delay), it must be 0 to 1 hour")
         }
     }
 
-    func limits() -> Scheduler.Limits {
+    func limits(_ execution: Scheduler.Execution, inFlightLimit: Int?) -> Scheduler.Limits {
         Scheduler.Limits(
-            partitionMessages: partitionInFlight,
+            // Above the source's own, which is never reached: the pipeline would go on only when half of that is done.
+            partitionMessages: inFlightLimit.map { min(max($0, 1), .max - 1) + 1 } ?? partitionInFlight,
             messages: inFlight,
             bytes: inFlightBytes,
             pieceMessages: batch,
             pieces: batchesInFlight,
-            linger: batchDelay.nanoseconds
+            linger: execution == .inTasks ? batchDelay.nanoseconds : transactionDelay.nanoseconds,
+            many: burst
         )
     }
 }

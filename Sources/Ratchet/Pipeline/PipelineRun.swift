@@ -99,7 +99,7 @@ final class PipelineRun<Payload: Sendable>: Sendable {
                 scheduler: Scheduler(
                     execution: execution,
                     ordering: configuration.ordering,
-                    limits: configuration.limits()
+                    limits: configuration.limits(execution, inFlightLimit: source.inFlightLimit)
                 )
             )
         )

@@ -49,7 +49,7 @@ extension Scheduler {
         if held[lane] != nil {
             return takeBack(entry, in: lane)
         }
-        if settling.isEmpty { lingerUntil = now + limits.linger }
+        lingerForMore()
         settling.append(entry)
         advance(lane)
     }

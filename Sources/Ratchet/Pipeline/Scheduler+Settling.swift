@@ -7,11 +7,41 @@ extension Scheduler {
 
     private var canTakePiece: Bool { !hasFailed && !settling.isEmpty && lastPiece - returnedPiece < limits.pieces }
 
-    // Each transaction rewrites the pages it touches: while more is about to finish, a short wait makes it serve many
-    // messages.
+    // Each transaction rewrites the pages it touches: while more is about to finish, or comes fast, a short wait makes it
+    // serve many messages. While the ledger has others of ours, that is wait enough.
     private var isLingering: Bool {
-        guard let lingerUntil else { return false }
-        return now < lingerUntil && (!ready.isEmpty || handedOut > 0) && settling.count < limits.pieceMessages / 2
+        guard let lingerUntil, now < lingerUntil, settling.count < limits.worthwhile(execution) else { return false }
+        switch execution {
+        case .inTasks: return !ready.isEmpty || handedOut > 0
+        case .inWriter: return isIdle && inFlightBytes < limits.bytes / 4 && slots.contains { isTakenFrom(slot: $0) }
+        }
+    }
+
+    /// The ledger has nothing of ours.
+    private var isIdle: Bool { lastPiece == returnedPiece }
+
+    private func isTakenFrom(slot: Int) -> Bool {
+        guard let partition = partitions[slot] else { return false }
+        return !partition.isPaused && !partition.isDraining
+    }
+
+    /// Before a message is appended to what waits for the ledger: more may follow it there.
+    mutating func lingerForMore() {
+        switch execution {
+        case .inTasks: if settling.isEmpty { lingerUntil = now + limits.linger }
+        case .inWriter: lingerWhileComing()
+        }
+    }
+
+    // Messages come fast if many have just gone to the ledger, and as long as there is no pause between them.
+    private mutating func lingerWhileComing() {
+        let pause = limits.linger / 2
+        if settling.isEmpty {
+            let comeFast = countSinceIdle >= limits.many && now - idleSince <= pause
+            lingerLimit = comeFast ? now + limits.linger : now
+            lingerUntil = lingerLimit
+        }
+        if let lingerUntil, now < lingerUntil { self.lingerUntil = min(lingerLimit, now + pause) }
     }
 
     /// When the scheduler has to be looked at again though nothing happens: a held lane is due, or a piece has
@@ -26,6 +56,8 @@ extension Scheduler {
     /// enough under way.
     package mutating func takePiece() -> (number: Int, entries: [SettlementEntry])? {
         guard hasPiece else { return nil }
+        if isIdle { countSinceIdle = 0 }
+        countSinceIdle += min(settling.count, limits.pieceMessages)
         lastPiece += 1
         lingerUntil = nil
         if settling.count <= limits.pieceMessages {
@@ -49,6 +81,7 @@ extension Scheduler {
             "piece \(piece) came back after \(returnedPiece)"
         )
         returnedPiece = max(returnedPiece, piece)
+        if isIdle { idleSince = now }
         for (entry, outcome) in returned.unfinished {
             let isDraining = hasFailed || partitions[entry.batch.lease.slot]?.isDraining ?? true
             switch outcome {

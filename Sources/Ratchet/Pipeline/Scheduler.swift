@@ -23,9 +23,20 @@ package struct Scheduler {
         package var bytes: Int
         package var pieceMessages: Int
         package var pieces: Int
-        /// How long, in nanoseconds, finished messages may wait for more to share their transaction while others are
-        /// ready to run.
+        /// How long, in nanoseconds, messages may wait for more to share their transaction while others are ready to run,
+        /// or come fast.
         package var linger: Deadline = 0
+        /// After so many that the ledger took without a break, more are expected to come fast.
+        package var many = 256
+
+        /// So many messages are worth a transaction of their own. Where handlers run in the writer, others have room for
+        /// three times as many in the meantime.
+        func worthwhile(_ execution: Execution) -> Int {
+            switch execution {
+            case .inTasks: pieceMessages / 2
+            case .inWriter: min(pieceMessages / 2, partitionMessages / 4, messages / 4)
+            }
+        }
     }
 
     /// What the shell has to do.
@@ -84,6 +95,11 @@ package struct Scheduler {
     var waiting: [Int: SettlementEntry] = [:]
     var settling: [SettlementEntry] = []
     var lingerUntil: Deadline?
+    /// Where handlers run in the writer: when what waits goes to the ledger, though more comes.
+    var lingerLimit: Deadline = 0
+    /// How many messages have gone to the ledger since it last had none of ours, and when it had none again.
+    var countSinceIdle = 0
+    var idleSince: Deadline = 0
     var now: Deadline = 0
     var inFlight = 0
     var inFlightBytes = 0
@@ -192,6 +208,7 @@ extension Scheduler {
         }
         guard batch.isAdmitted else { return }
         if isOpen {
+            if execution == .inWriter { lingerForMore() }
             for index in range { admit(SettlementEntry(batch: batch, index: Int32(index))) }
         } else {
             release(range.count, of: batch)

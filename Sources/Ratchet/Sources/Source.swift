@@ -10,6 +10,9 @@ public protocol Source: Sendable {
     var system: String { get }
     /// What its offsets are. Default: a log's.
     var model: SourceModel { get }
+    /// How many messages of a partition its sessions give before some of them are acked, 1 or more; nil where they do not
+    /// wait for that. Default: nil.
+    var inFlightLimit: Int? { get }
     /// Joins the group. Throws when the topic does not exist or the broker cannot be reached.
     func open() async throws -> any SourceSession
 }
@@ -17,6 +20,8 @@ public protocol Source: Sendable {
 extension Source {
     /// A log.
     public var model: SourceModel { .log }
+    /// Nothing waits for what was given to be acked.
+    public var inFlightLimit: Int? { nil }
 }
 
 /// What the partitions and offsets of a source are.

@@ -17,6 +17,8 @@ public struct BrokerQueueSubscription: Source {
     public var system: String { "ratchet" }
     /// A queue.
     public var model: SourceModel { .queue }
+    /// Its prefetch.
+    public var inFlightLimit: Int? { prefetch }
     private let broker: Broker
 
     init(topics: [String], group: String, settings: QueueSettings, prefetch: Int, broker: Broker) {

@@ -43,6 +43,8 @@
         public var system: String { "rabbitmq" }
         /// A queue.
         public var model: SourceModel { .queue }
+        /// Its prefetch.
+        public var inFlightLimit: Int? { prefetch }
 
         /// A subscription. Nothing happens before it is opened.
         ///

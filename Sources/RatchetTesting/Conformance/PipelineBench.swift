@@ -94,6 +94,7 @@ final class PipelineBench: Sendable {
         configuration.clock = trial.settings.clock
         configuration.commitInterval = .milliseconds(20)
         configuration.partitionInFlight = 16
+        configuration.inFlight = 48
         // Where positions disagree something is wrong with the source: said at once.
         configuration.resume.refusal = .endPipeline
         configuration.logger = Self.silent

@@ -129,6 +129,7 @@ final class PipelineNode: Sendable {
         configuration.partitionInFlight = 8
         configuration.inFlight = 16
         configuration.batch = 5
+        configuration.burst = 2
         configuration.resume.reset = reset
         configuration.retries = RetryPolicy(attempts: 4, initialDelay: .milliseconds(100))
         configuration.commitInterval = .milliseconds(300)
