@@ -80,7 +80,7 @@ rabbitmq_lacks() {
 }
 
 run_rabbitmq() {
-    local kind round row lacks
+    local kind round index row lacks
     lacks=$(rabbitmq_lacks)
     [ -z "$lacks" ] || { echo "$0: RabbitMQ is left out: $(echo $lacks) missing" >&2; return 0; }
     # Built apart: the trait changes how every module is compiled.
@@ -95,7 +95,9 @@ run_rabbitmq() {
     for kind in quorum classic; do
         start_filling "$kind"
         for round in $(seq "$rounds"); do
-            for row in "${rabbitmq_rows[@]}"; do
+            for index in "${!rabbitmq_rows[@]}"; do
+                # Each row follows each: the server still writes what the one before has had it refill.
+                row=${rabbitmq_rows[(index + round) % ${#rabbitmq_rows[@]}]}
                 wait_until_full
                 printf '%s queue: round %s of %s: %-40s\r' "$kind" "$round" "$rounds" "${row#*|}" >&2
                 printf '%s\t%s\n' "${row%%|*}" "$(measure_rabbitmq "${row%%|*}" "$kind")" >>"$root/rabbitmq-$kind"
