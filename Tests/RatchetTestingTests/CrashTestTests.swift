@@ -35,7 +35,7 @@ struct CrashTestTests {
     func naiveCaught() async throws {
         let scratch = try Scratch()
         var test = Self.shell(Self.naive, in: scratch)
-        // As long it has to end once it was asked to, on a machine that is busy with other tests.
+        // It has as long to end once it was asked to, on a machine that is busy with other tests.
         (test.seed, test.longestRun, test.ending) = (7, .seconds(4), .terminated(after: .seconds(2)))
         let error = await #expect(throws: CrashTestError.self) {
             try await test.run { end in

@@ -42,7 +42,7 @@ struct SimulatedShell {
             pieceMessages: random.below(20) + 1,
             pieces: random.below(3) + 1,
             linger: Int64(random.below(3) * random.below(20)),
-            many: random.below(20)
+            burst: random.below(20)
         )
         scheduler = Scheduler(execution: execution, ordering: ordering, limits: limits)
         partitions = []

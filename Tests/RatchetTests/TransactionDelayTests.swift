@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Pipeline: messages of transactional handlers wait for company", .timeLimit(.minutes(30)))
 struct TransactionDelayTests {
-    /// A scheduler whose messages are worth a piece of their own from 10 on, and are many from 4 on.
+    /// A scheduler whose messages are worth a piece of their own from 10 on, and a burst from 4 on.
     private struct Setting {
         var scheduler: Scheduler
         private let lease: PartitionLease
@@ -18,7 +18,7 @@ struct TransactionDelayTests {
                 pieceMessages: 100,
                 pieces: 2,
                 linger: 10,
-                many: 4
+                burst: 4
             )
             scheduler = Scheduler(execution: .inWriter, ordering: .key, limits: limits)
             let tracker = OffsetTracker(watermark: 0)
@@ -47,7 +47,7 @@ struct TransactionDelayTests {
             scheduler.admit(batch, 0..<samples.count)
         }
 
-        /// How many messages go to the ledger at a time; nil for none.
+        /// What goes to the ledger at a time; nil for nothing.
         mutating func take(at time: Int64) -> (number: Int, entries: [SettlementEntry])? {
             scheduler.observe(time)
             return scheduler.takePiece()
@@ -66,7 +66,7 @@ struct TransactionDelayTests {
         }
     }
 
-    @Test("After many, what finds the ledger idle waits until there is enough, and goes at once")
+    @Test("After a burst, what finds the ledger idle waits until there is enough, and goes at once")
     func enough() throws {
         var setting = Setting()
         try setting.settle(4, at: 0)
@@ -116,7 +116,7 @@ struct TransactionDelayTests {
     func few() throws {
         var setting = Setting()
         for time in Int64(0)..<5 { try setting.settle(3, at: time) }
-        // Many, as long as the ledger was never idle.
+        // A burst, as long as the ledger is never idle.
         try setting.come(3, at: 6)
         let first = setting.take(at: 6)
         try setting.come(1, at: 6)

@@ -104,7 +104,7 @@ public struct PipelineConfiguration: Sendable {
             pieceMessages: batch,
             pieces: batchesInFlight,
             linger: execution == .inTasks ? batchDelay.nanoseconds : transactionDelay.nanoseconds,
-            many: burst
+            burst: burst
         )
     }
 }

@@ -18,6 +18,7 @@ extension PipelineRun {
         var unacked: [Int64] = []
     }
 
+    /// In one step: a drain that begins right then finds its latch.
     private func own(_ lease: PartitionLease, uncommitted: Int64? = nil) {
         change { (state: inout State) in
             clearDesk(&state)

@@ -35,12 +35,12 @@ extension PipelineRun {
 
     /// Whoever waits for a drain of them, as the end of the run may, waits no longer.
     private func remove(_ leases: [PartitionLease]) {
-        change { scheduler in
-            for lease in leases { scheduler.remove(slot: lease.slot) }
+        let ended = change { (state: inout State) in
+            clearDesk(&state)
+            for lease in leases { state.scheduler.remove(slot: lease.slot) }
+            return leases.compactMap { state.owned.removeValue(forKey: $0.slot) }
         }
-        state.withLock { state in
-            for lease in leases { state.owned.removeValue(forKey: lease.slot)?.drain.open() }
-        }
+        for partition in ended { partition.drain.open() }
         // A queue's channels do not come again.
         guard source.model == .queue else { return }
         paused.withLock { paused in

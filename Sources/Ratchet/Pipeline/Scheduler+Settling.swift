@@ -10,10 +10,19 @@ extension Scheduler {
     // Each transaction rewrites the pages it touches: while more is about to finish, or comes fast, a short wait makes it
     // serve many messages. While the ledger has others of ours, that is wait enough.
     private var isLingering: Bool {
-        guard let lingerUntil, now < lingerUntil, settling.count < limits.worthwhile(execution) else { return false }
+        guard let lingerUntil, now < lingerUntil, settling.count < worthwhile else { return false }
         switch execution {
         case .inTasks: return !ready.isEmpty || handedOut > 0
         case .inWriter: return isIdle && inFlightBytes < limits.bytes / 4 && slots.contains { isTakenFrom(slot: $0) }
+        }
+    }
+
+    /// So many messages are worth a transaction of their own. Where handlers run in the writer, others have room for
+    /// three times as many in the meantime.
+    private var worthwhile: Int {
+        switch execution {
+        case .inTasks: limits.pieceMessages / 2
+        case .inWriter: min(limits.pieceMessages / 2, limits.partitionMessages / 4, limits.messages / 4)
         }
     }
 
@@ -37,7 +46,7 @@ extension Scheduler {
     private mutating func lingerWhileComing() {
         let pause = limits.linger / 2
         if settling.isEmpty {
-            let comeFast = countSinceIdle >= limits.many && now - idleSince <= pause
+            let comeFast = countSinceIdle >= limits.burst && now - idleSince <= pause
             lingerLimit = comeFast ? now + limits.linger : now
             lingerUntil = lingerLimit
         }

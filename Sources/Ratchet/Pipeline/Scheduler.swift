@@ -27,16 +27,7 @@ package struct Scheduler {
         /// or come fast.
         package var linger: Deadline = 0
         /// After so many that the ledger took without a break, more are expected to come fast.
-        package var many = 256
-
-        /// So many messages are worth a transaction of their own. Where handlers run in the writer, others have room for
-        /// three times as many in the meantime.
-        func worthwhile(_ execution: Execution) -> Int {
-            switch execution {
-            case .inTasks: pieceMessages / 2
-            case .inWriter: min(pieceMessages / 2, partitionMessages / 4, messages / 4)
-            }
-        }
+        package var burst = 256
     }
 
     /// What the shell has to do.

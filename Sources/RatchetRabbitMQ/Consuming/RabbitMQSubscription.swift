@@ -54,7 +54,7 @@
         ///   - group: What the pipeline's ledger belongs to.
         ///   - prefetch: How many messages of each queue are in flight at the most, 1 to 65,535. More come each time some
         ///     are acked, whether or not older ones are still running. Each transaction and ack serves as many as have come
-        ///     meanwhile: quick handlers come to most with 4,000 and more. From 512 on that are not acked, what comes
+        ///     meanwhile: quick handlers come to most with 10,000. From 512 on that are not acked, what comes
         ///     next may wait for 2 ms.
         ///   - configuration: How connections are made and kept.
         /// - Throws: ``RabbitMQError`` with `invalidArgument`.
